@@ -1,0 +1,50 @@
+"""Alerts to operations people: a JSON document posted to a webhook."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+
+from certjobs import __version__
+from certjobs.errors import Unavailable
+
+if TYPE_CHECKING:
+    from certjobs.ports import Alert
+
+TIMEOUT = httpx.Timeout(10.0)
+
+
+class WebhookAlerter:
+    """Post alerts to one address.
+
+    ``text`` is what chat webhooks show; the other fields are for programs. The address is a secret: it stands in no
+    error.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def alert(self, alert: Alert) -> None:
+        """Post one alert. Raises Unavailable when it is not taken within ten seconds."""
+        text = f"certjobs {alert.job} {alert.status} (exit {alert.exit_code}): {alert.message}"
+        body = {
+            "text": f"{text} {alert.hint}" if alert.hint else text,
+            "kind": alert.kind,
+            "job": alert.job,
+            "run_id": str(alert.run_id),
+            "status": alert.status,
+            "exit_code": alert.exit_code,
+            "message": alert.message,
+            "hint": alert.hint,
+            "counts": dict(alert.counts),
+        }
+        headers = {"User-Agent": f"certjobs/{__version__}"}
+        try:
+            response = httpx.post(self._url, json=body, headers=headers, timeout=TIMEOUT, follow_redirects=False)
+        except httpx.HTTPError as exc:
+            msg = f"The alert webhook cannot be reached ({type(exc).__name__})."
+            raise Unavailable(msg) from None
+        if not response.is_success:
+            msg = f"The alert webhook answered {response.status_code}."
+            raise Unavailable(msg)

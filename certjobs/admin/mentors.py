@@ -1,0 +1,79 @@
+"""Pausing and reinstating one mentor by hand (rules 1 and 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from certjobs.errors import UsageError
+from certjobs.jobs.context import local_date
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from datetime import date, datetime
+
+    from certjobs.db.mentors import MentorState
+    from certjobs.db.store import Store
+
+    Transaction = Callable[[], AbstractContextManager[Store]]
+
+BY_JOB = "expired_cert"  # the pause reason that says the job did it
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A mentor after the command, whether it changed anything, and what the administrator should know."""
+
+    mentor: MentorState
+    changed: bool
+    note: str | None = None
+
+
+def pause(transaction: Transaction, ref: str, reason: str) -> Changed:
+    """Pause an active mentor for a reason of a person's. Again is nothing.
+
+    Raises UsageError for an unknown mentor, an empty reason, or the one that is the job's own.
+    """
+    if reason == BY_JOB:
+        msg = f"The reason {BY_JOB} is kept for the nightly job."
+        raise UsageError(msg, hint="Give another --reason.")
+    with transaction() as store:
+        mentor = _find(store, ref)
+        if mentor.status == "paused":
+            return Changed(mentor, changed=False, note=f"Was already paused ({mentor.pause_reason}).")
+        store.mentors.set_status(mentor.id, "paused", reason)
+    return Changed(replace(mentor, status="paused", pause_reason=reason), changed=True)
+
+
+def reinstate(
+    transaction: Transaction, ref: str, *, as_of: date | None, now: datetime, force: bool
+) -> Changed:
+    """Make a paused mentor active again. Again is nothing.
+
+    Raises UsageError for an unknown mentor, and for one without a valid certification on the day unless ``force``; the
+    next night pauses such a one again.
+    """
+    with transaction() as store:
+        mentor = _find(store, ref)
+        if mentor.status == "active":
+            return Changed(mentor, changed=False, note="Was already active.")
+        today = as_of or local_date(now, mentor.organisation, mentor.time_zone)
+        expiry = mentor.certification_expiry
+        valid = expiry is not None and expiry >= today
+        if not valid and not force:
+            ended = f"ended on {expiry}" if expiry else "never existed"
+            msg = f"{ref} has no valid certification on {today}: it {ended}."
+            raise UsageError(msg, hint="Record the renewal first, or add --force.")
+        store.mentors.set_status(mentor.id, "active", None)
+    expired = expiry is not None and not valid
+    note = "The certification has expired: the next expiry-check pauses this mentor again." if expired else None
+    return Changed(replace(mentor, status="active", pause_reason=None), changed=True, note=note)
+
+
+def _find(store: Store, ref: str) -> MentorState:
+    mentor = store.mentors.find_for_update(ref)
+    if mentor is None:
+        msg = f"There is no mentor with the reference {ref[:100]!r}."
+        raise UsageError(msg, hint="References are those of the roster file's column mentor_ref.")
+    return mentor

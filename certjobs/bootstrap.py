@@ -1,0 +1,264 @@
+"""The composition root: the one place that puts settings, database, adapters and jobs together."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import sys
+import uuid
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from certjobs import __version__, config, harness, logs, registry
+from certjobs.adapters.dry_run import RecordingNotifier
+from certjobs.adapters.notify.console import ConsoleNotifier
+from certjobs.db import engine as db_engine
+from certjobs.db import schema
+from certjobs.db.locks import RunSession
+from certjobs.db.runs import NewRun
+from certjobs.db.store import Attribution, Database, DryDatabase, Fence, Store, dry_database
+from certjobs.domain.guard import Guard
+from certjobs.errors import ConfigurationError, UsageError
+from certjobs.jobs.context import local_date
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import date
+
+    import sqlalchemy as sa
+
+    from certjobs.db.organisations import Organisation
+    from certjobs.ports import Alerter, Notifier, Progress
+
+MISSING_DATABASE = "No database is configured."
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Return the present moment in UTC."""
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """How a command was asked for, apart from the job's own options."""
+
+    local: bool = False
+    dry_run: bool = False
+    as_of: date | None = None
+    json: bool = False
+    debug: bool = False
+    reason: str | None = None
+
+
+class Environment:
+    """The settings and the database of one command, opened when first needed and closed with it.
+
+    Raises ConfigurationError on wrong settings; ``url`` raises it where no database is configured, and ``engine``
+    where the address is not acceptable.
+    """
+
+    def __init__(self, request: Request, progress: Progress) -> None:
+        self.request = request
+        self.settings = config.load()
+        self.progress = progress
+        self.clock = SystemClock()
+        self.guard = Guard(self.settings.guard_count, self.settings.guard_share)
+        self._closing = ExitStack()
+        self._url: str | None = None
+        self._engine: sa.Engine | None = None
+        as_json = {"auto": None, "json": True, "text": False}[self.settings.log_format]
+        logs.configure(level=self.settings.log_level, json=as_json)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._closing.close()
+
+    @property
+    def actor(self) -> str:
+        """Who is working: for the audit and the run log."""
+        if self.settings.actor:
+            return self.settings.actor
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):  # a container's numeric user has no name
+            return f"uid {os.getuid()}"
+
+    @property
+    def url(self) -> str:
+        """The address of the database: the embedded one with --local, else what is configured."""
+        if self._url is None:
+            if self.request.local:
+                from certjobs.local import postgres
+
+                self._url = self._closing.enter_context(postgres.database(self.settings.local_dir))
+            elif self.settings.database_url is None:
+                raise ConfigurationError(
+                    MISSING_DATABASE,
+                    hint="Set CERTJOBS_DATABASE_URL, or add --local to work on an embedded PostgreSQL.",
+                )
+            else:
+                self._url = self.settings.database_url.get_secret_value()
+        return self._url
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The engine for units of work."""
+        if self._engine is None:
+            self._engine = self._make_engine(self.url, "certjobs")
+        return self._engine
+
+    def _make_engine(self, url: str, application_name: str) -> sa.Engine:
+        made = db_engine.create_engine(
+            db_engine.database_url(url),
+            application_name=application_name,
+            statement_timeout=self.settings.statement_timeout_seconds,
+            lock_timeout=self.settings.lock_timeout_seconds,
+        )
+        self._closing.callback(made.dispose)
+        return made
+
+    # What the harness asks for.
+
+    def check_schema(self) -> None:
+        """Raise unless the database is reachable, its schema at head, and --as-of no day to come."""
+        with db_engine.translated_errors(), self.engine.connect() as connection:
+            schema.require_head(connection)
+            self._refuse_future(Store(connection).organisations.all() if self.request.as_of else ())
+
+    def _refuse_future(self, organisations: Sequence[Organisation]) -> None:
+        """Raise UsageError for a day that has not begun anywhere, unless nothing real can come of it."""
+        as_of, now = self.request.as_of, self.clock.now()
+        if as_of is None or self.request.dry_run or self.request.local:
+            return
+        if as_of > max(local_date(now, each.code, each.time_zone) for each in organisations):
+            msg = f"--as-of {as_of} lies in the future."
+            raise UsageError(msg, hint="A day to come needs --dry-run or --local.")
+
+    def open_session(self, run: NewRun) -> RunSession:
+        """Open the session that stands for the run, past a pooler where one is configured."""
+        direct = self.settings.lock_database_url
+        made = self._make_engine(direct.get_secret_value() if direct else self.url, "certjobs lock")
+        return RunSession(made, run, heartbeat_seconds=self.settings.heartbeat_seconds, log=logs.get())
+
+    def live(self, run: NewRun, fence: Fence | None) -> Database:
+        """Return the database for a run's units of work."""
+        return Database(self.engine, self._attribution(run), fence)
+
+    @contextmanager
+    def dry(self, run: NewRun) -> Iterator[DryDatabase]:
+        """Open a dry-run's outer transaction."""
+        with dry_database(self.engine, self._attribution(run)) as database:
+            yield database
+
+    def _attribution(self, run: NewRun) -> Attribution:
+        return Attribution(run.actor, run.reason, run.run_id, run.as_of)
+
+    @property
+    def channel(self) -> str:
+        """The channel that carries notices: what is set, else the console with --local, else none."""
+        return self.settings.notify_channel or ("console" if self.request.local else "none")
+
+    @property
+    def notifier(self) -> Notifier | None:
+        """The notifier of the channel, or None. With --json it keeps off stdout, which then is for a program."""
+        if self.channel == "none":
+            return None
+        return ConsoleNotifier(sys.stderr if self.request.json else sys.stdout)
+
+    def dry_notifier(self) -> Notifier | None:
+        """Return a notifier that takes every notice and sends none, where there is a channel."""
+        return RecordingNotifier(honours_keys=False) if self.channel != "none" else None
+
+    @property
+    def alerter(self) -> Alerter | None:
+        """The alerter, where a webhook is set."""
+        if self.settings.alert_webhook_url is None:
+            return None
+        from certjobs.adapters.alerts import WebhookAlerter
+
+        return WebhookAlerter(self.settings.alert_webhook_url.get_secret_value())
+
+    # What administration asks for.
+
+    @contextmanager
+    def administration(self) -> Iterator[Database | DryDatabase]:
+        """Open the database for an administrator's command: attributed, not fenced; rolled back with --dry-run."""
+        self.check_schema()
+        attribution = Attribution(self.actor, self.request.reason, None, self.request.as_of)
+        if self.request.dry_run:
+            with dry_database(self.engine, attribution) as database:
+                yield database
+        else:
+            yield Database(self.engine, attribution)
+
+
+    def upgrade_schema(self) -> tuple[Sequence[schema.Step], str | None]:
+        """Bring the schema to head, and return the migrations that ran and the version now."""
+        return schema.upgrade(self.engine), self.schema_version()[0]
+
+    def schema_version(self) -> tuple[str | None, str]:
+        """Return the version that the schema has, and the one that this program needs."""
+        with db_engine.translated_errors(), self.engine.connect() as connection:
+            return schema.current(connection), schema.SCHEMA_HEAD
+
+    def schema_differences(self) -> Sequence[str]:
+        """List where the schema is not as this program needs it."""
+        return schema.differences(self.engine)
+
+
+def job_name(given: str | None) -> str | None:
+    """Return a job's own name for one of its names; a name that no job has is kept, for old rows may have it."""
+    try:
+        return registry.find(given).name if given else None
+    except UsageError:
+        return given
+
+
+@contextmanager
+def environment(request: Request, progress: Progress) -> Iterator[Environment]:
+    """Open a command's environment and close it with the command."""
+    opened = Environment(request, progress)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def run_job(name: str, given: Mapping[str, Any], request: Request, progress: Progress) -> harness.Report:
+    """Carry out one run of a job; options that are None are left to the settings and the job's defaults.
+
+    Raises ConfigurationError when the settings are wrong and UsageError when there is no such job, of which a failed
+    row is left in the run log.
+    """
+    with environment(request, progress) as env:
+        row = NewRun(
+            run_id=uuid.uuid4(),
+            job_name=name,
+            trigger=env.settings.trigger or ("manual" if sys.stdin and sys.stdin.isatty() else "schedule"),
+            as_of=request.as_of,
+            host=socket.gethostname(),
+            version=__version__,
+            actor=env.actor,
+            reason=request.reason,
+        )
+        try:
+            spec, wrong_name = registry.find(name), None
+        except UsageError as exc:
+            spec, wrong_name = registry.unknown(name, exc), exc
+        report = harness.execute(
+            spec,
+            spec.make_options({} if wrong_name else given, {"batch_size": env.settings.batch_size}),
+            replace(row, job_name=spec.name),
+            env,
+            dry_run=request.dry_run,
+            debug=request.debug,
+        )
+        if wrong_name is not None:
+            raise wrong_name
+        return report

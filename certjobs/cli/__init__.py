@@ -1,0 +1,70 @@
+"""The command line: options in, rendered result and exit code out.
+
+Nothing here imports a database, HTTP, settings or logging library before a command runs: ``--help`` must be quick.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from certjobs.cli.app import app
+from certjobs.errors import CertjobsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command and return its exit code; the one place where errors become words and codes."""
+    arguments = list(argv)
+    try:
+        app(args=arguments, prog_name="certjobs")
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else int(exc.code is not None)
+    except CertjobsError as exc:
+        return _explain(exc, arguments)
+    except Exception as exc:
+        if "--debug" in arguments:
+            raise
+        return _explain(_unexpected(exc), arguments)
+    return 0
+
+
+def _explain(exc: CertjobsError, arguments: Sequence[str]) -> int:
+    if "--debug" in arguments:
+        import traceback
+
+        traceback.print_exception(exc)
+    problems = getattr(exc, "problems", ())
+    if "--json" in arguments:
+        error = {
+            "status": exc.exit_code.status,
+            "exit_code": int(exc.exit_code),
+            "message": exc.message,
+            "hint": exc.hint,
+        }
+        if problems:
+            error["problems"] = [{"line": p.line, "column": p.column, "reason": p.reason} for p in problems]
+        print(json.dumps(error, ensure_ascii=False))
+    else:
+        for problem in problems:
+            where = f"line {problem.line}, {problem.column}" if problem.column else f"line {problem.line}"
+            print(f"{where}: {problem.reason}", file=sys.stderr)
+    print(f"certjobs: {exc.message}", file=sys.stderr)
+    if exc.hint:
+        print(f"          {exc.hint}", file=sys.stderr)
+    return int(exc.exit_code)
+
+
+def _unexpected(exc: Exception) -> CertjobsError:
+    from certjobs.harness import safe_description
+
+    what, where = safe_description(exc)
+    return CertjobsError(
+        f"The command stopped on an unexpected error: {what} at {where}.",
+        hint="Nothing of an unfinished step was written. Add --debug to see the traceback.",
+    )

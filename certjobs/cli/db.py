@@ -1,0 +1,52 @@
+"""The schema of the database."""
+
+from __future__ import annotations
+
+import typer
+
+from certjobs.cli.options import ADMIN_EXITS, Debug, Json, Local
+
+app = typer.Typer(help="Create, update and check the schema.", no_args_is_help=True)
+
+
+@app.command("upgrade", epilog=ADMIN_EXITS)
+def upgrade(local: Local = False, json: Json = False, debug: Debug = False) -> None:  # noqa: ARG001 - read by main
+    """Bring the schema to the version that this program needs.
+
+    Needs a user that may create tables and roles. Roster tables that are already there are checked column by column
+    and refused with the list of what is missing; they are never altered silently. Again is nothing.
+
+    \b
+    Example:
+      certjobs db upgrade
+    """
+    from certjobs import bootstrap
+    from certjobs.cli import render
+
+    with bootstrap.environment(bootstrap.Request(local=local, json=json), render.progress()) as env:
+        steps, version = env.upgrade_schema()
+    render.upgraded(steps, version, as_json=json)
+
+
+@app.command("current", epilog=ADMIN_EXITS)
+def current(local: Local = False, json: Json = False, debug: Debug = False) -> None:  # noqa: ARG001 - read by main
+    """Say which version the schema has, and which one this program needs."""
+    from certjobs import bootstrap
+    from certjobs.cli import render
+
+    with bootstrap.environment(bootstrap.Request(local=local, json=json), render.progress()) as env:
+        version, head = env.schema_version()
+    render.version(version, head, as_json=json)
+
+
+@app.command("check", epilog=ADMIN_EXITS)
+def check(local: Local = False, json: Json = False, debug: Debug = False) -> None:  # noqa: ARG001 - read by main
+    """Compare the schema with what this program needs; exit 78 and list what differs."""
+    from certjobs import bootstrap
+    from certjobs.cli import render
+    from certjobs.errors import ExitCode
+
+    with bootstrap.environment(bootstrap.Request(local=local, json=json), render.progress()) as env:
+        found = env.schema_differences()
+    render.differences(found, as_json=json)
+    raise typer.Exit(int(ExitCode.CONFIGURATION if found else ExitCode.OK))

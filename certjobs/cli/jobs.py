@@ -1,0 +1,91 @@
+"""The commands that carry out jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from certjobs.cli.options import JOB_EXITS, AsOf, Debug, DryRun, Json, Local, as_date
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("expiry-check", epilog=JOB_EXITS)(expiry_check)
+    app.command("run", epilog=JOB_EXITS)(run)
+
+
+def expiry_check(
+    org: Annotated[
+        str | None, typer.Option("--org", metavar="CODE", help="Only this organisation, as HLF.")
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option("--batch-size", min=1, max=10_000, help="Mentors paused in one transaction.", show_default=False),
+    ] = None,
+    as_of: AsOf = None,
+    dry_run: DryRun = False,
+    local: Local = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Pause mentors whose certification has expired, and owe their coordinators a notice.
+
+    Only organisations with auto_pause are touched, and mentors paused for another reason are left alone. A run that
+    would pause unusually many stores the set, pauses none of them and exits 4 until a person approves it.
+
+    \b
+    Examples:
+      certjobs expiry-check
+      certjobs expiry-check --dry-run --as-of 2026-12-24
+      certjobs expiry-check --org HLF --json
+    """
+    _carry_out(
+        "expiry-check",
+        {"org": org, "batch_size": batch_size},
+        as_of=as_of,
+        dry_run=dry_run,
+        local=local,
+        json=json,
+        debug=debug,
+    )
+
+
+def run(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="A job's name, or the name its scheduler knows it by.")],
+    as_of: AsOf = None,
+    dry_run: DryRun = False,
+    local: Local = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Run any registered job by name, with its default options.
+
+    \b
+    Examples:
+      certjobs run expiry-check
+      certjobs run certification_expiry_check
+    """
+    _carry_out(job, {}, as_of=as_of, dry_run=dry_run, local=local, json=json, debug=debug)
+
+
+def _carry_out(
+    name: str,
+    options: dict[str, Any],
+    *,
+    as_of: datetime | None,
+    dry_run: bool,
+    local: bool,
+    json: bool,
+    debug: bool,
+) -> None:
+    from certjobs import bootstrap
+    from certjobs.cli import render
+
+    request = bootstrap.Request(local=local, dry_run=dry_run, as_of=as_date(as_of), json=json, debug=debug)
+    report = bootstrap.run_job(name, options, request, render.progress())
+    render.report(report, as_json=json)
+    raise typer.Exit(int(report.outcome.exit_code))

@@ -1,0 +1,62 @@
+"""Options that several commands share, and the exit statuses that end each help text."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from certjobs.errors import ExitCode
+
+if TYPE_CHECKING:
+    from datetime import date
+
+Local = Annotated[
+    bool, typer.Option("--local", help="Work on an embedded PostgreSQL on this machine (extra 'local').")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Do everything, say what would happen, and roll all of it back.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Show tracebacks. They may hold names and addresses: not for logs.")
+]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option(
+        "--as-of",
+        formats=["%Y-%m-%d"],
+        metavar="DATE",
+        help="The day to take for today, as 2026-11-22. A day to come needs --dry-run or --local.",
+    ),
+]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the audit. Name nobody in it.")]
+MentorRef = Annotated[str, typer.Argument(metavar="MENTOR", help="The mentor's reference, as in the roster file.")]
+
+
+def as_date(moment: datetime | None) -> date | None:
+    """Return the day of an option."""
+    return moment.date() if moment else None
+
+
+def clean_reason(reason: str) -> str:
+    """Return a reason on one line, or refuse one that says nothing."""
+    cleaned = " ".join(reason.split())
+    if not cleaned:
+        msg = "is empty: say why, for the audit"
+        raise typer.BadParameter(msg, param_hint="--reason")
+    return cleaned[:500]
+
+
+def exits(*codes: ExitCode) -> str:
+    """Return the exit statuses of a command for the end of its help text."""
+    always = (ExitCode.OK, ExitCode.FAILED, ExitCode.USAGE, ExitCode.UNAVAILABLE, ExitCode.CREDENTIALS)
+    lines = [f"  {int(code):>3}  {code.meaning}" for code in sorted({*always, ExitCode.CONFIGURATION, *codes})]
+    return "\b\n" + "\n".join(["Exit status:", *lines])
+
+
+JOB_EXITS = exits(
+    ExitCode.PARTIAL, ExitCode.GUARD, ExitCode.LOCKED, ExitCode.INTERRUPTED, ExitCode.TERMINATED
+)
+ADMIN_EXITS = exits()

@@ -1,0 +1,74 @@
+"""Reading the run log."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from certjobs.cli.options import ADMIN_EXITS, Debug, Json, Local
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``runs`` and ``runs show``."""
+    group = typer.Typer(
+        help="What happened: the latest runs, or one of them.", invoke_without_command=True, epilog=ADMIN_EXITS
+    )
+    group.callback()(latest)
+    group.command("show", epilog=ADMIN_EXITS)(show)
+    app.add_typer(group, name="runs")
+
+
+def latest(
+    ctx: typer.Context,
+    job: Annotated[str | None, typer.Option("--job", metavar="JOB", help="Only this job.")] = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only runs that failed, ended partial or were abandoned.")
+    ] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many at most.")] = 20,
+    local: Local = False,
+    json: Json = False,
+    debug: Debug = False,  # noqa: ARG001 - read by main
+) -> None:
+    """List the latest runs, newest first.
+
+    \b
+    Examples:
+      certjobs runs
+      certjobs runs --failed --json
+      certjobs runs show 3f2a9c1e
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    from certjobs import bootstrap
+    from certjobs.cli import render
+
+    with bootstrap.environment(bootstrap.Request(local=local, json=json), render.progress()) as env:
+        with env.administration() as database, database.transaction() as store:
+            found = store.runs.recent(job_name=bootstrap.job_name(job), failed=failed, limit=limit)
+    render.runs(found, as_json=json)
+
+
+def show(
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="A run's id, or how it begins.")],
+    local: Local = False,
+    json: Json = False,
+    debug: Debug = False,  # noqa: ARG001 - read by main
+) -> None:
+    """Show one run: when, who, why, how it ended and what it counted.
+
+    \b
+    Example:
+      certjobs runs show 3f2a9c1e
+    """
+    from certjobs import bootstrap
+    from certjobs.cli import render
+    from certjobs.errors import UsageError
+
+    with bootstrap.environment(bootstrap.Request(local=local, json=json), render.progress()) as env:
+        with env.administration() as database, database.transaction() as store:
+            found = store.runs.find(run_id)
+    if len(found) != 1:
+        msg = f"{'No run' if not found else 'More than one run'} has an id that begins {run_id[:40]!r}."
+        raise UsageError(msg, hint="`certjobs runs` lists the ids.")
+    render.run(found[0], as_json=json)

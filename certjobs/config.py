@@ -1,0 +1,182 @@
+"""Settings: environment over secret files over defaults, checked once at the start of a command.
+
+Every setting is read from ``CERTJOBS_<NAME>``, or from the file that ``CERTJOBS_<NAME>_FILE`` names (both at once is
+an error), or from a file called after the setting in ``CERTJOBS_SECRETS_DIR``.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
+
+from certjobs.errors import ConfigurationError
+
+PREFIX = "CERTJOBS_"
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+DATABASE_SCHEMES = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
+
+
+def _default_local_dir() -> Path:
+    """Return where the embedded PostgreSQL keeps its data unless told otherwise (XDG base directories)."""
+    base = os.environ.get("XDG_DATA_HOME") or Path("~/.local/share").expanduser()
+    return Path(base) / "certjobs"
+
+
+def _check_database_url(value: SecretStr) -> SecretStr:
+    """Refuse what is not a PostgreSQL address, without ever repeating it: it holds a password."""
+    try:
+        scheme = urlsplit(value.get_secret_value().strip()).scheme
+    except ValueError:
+        scheme = ""
+    if scheme not in DATABASE_SCHEMES:
+        msg = "must look like postgresql://user:password@host:5432/database"
+        raise ValueError(msg)
+    return SecretStr(value.get_secret_value().strip())
+
+
+def _check_webhook_url(value: SecretStr) -> SecretStr:
+    """Insist on TLS unless the receiver is on this machine."""
+    parts = urlsplit(value.get_secret_value().strip())
+    loopback = parts.hostname in LOOPBACK_HOSTS
+    if not parts.hostname or parts.scheme not in (("http", "https") if loopback else ("https",)):
+        msg = "must be an https:// address (http:// only on this machine)"
+        raise ValueError(msg)
+    return SecretStr(value.get_secret_value().strip())
+
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
+WebhookUrl = Annotated[SecretStr, AfterValidator(_check_webhook_url)]
+
+
+class _FileVariables(PydanticBaseSettingsSource):
+    """Read ``CERTJOBS_X_FILE`` for every setting X, the convention of container images for secrets."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the base's signature
+        """Return the content of the file that the setting's _FILE variable names, if there is one."""
+        variable = f"{PREFIX}{field_name.upper()}"
+        path = os.environ.get(f"{variable}_FILE")
+        if not path:
+            return None, field_name, False
+        if os.environ.get(variable):
+            msg = f"{variable} and {variable}_FILE are both set."
+            raise ConfigurationError(msg, hint="Unset one of the two.")
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+        except (OSError, UnicodeDecodeError) as exc:
+            msg = f"The file that {variable}_FILE names cannot be read ({type(exc).__name__})."
+            raise ConfigurationError(msg, hint="Check its path and permissions.") from exc
+
+    def __call__(self) -> dict[str, Any]:
+        """Return every setting that a _FILE variable gives."""
+        found = {
+            name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. The README's table is tested against this class."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", env_ignore_empty=True, frozen=True)
+
+    database_url: DatabaseUrl | None = Field(
+        default=None,
+        description="PostgreSQL to work on, `postgresql://user:password@host:5432/database`. "
+        "TLS is required unless the host is this machine.",
+    )
+    lock_database_url: DatabaseUrl | None = Field(
+        default=None,
+        description="The same database past any connection pooler, for the session that holds a job's lock. "
+        "Needed only where `CERTJOBS_DATABASE_URL` leads to a pooler.",
+    )
+    secrets_dir: Path | None = Field(
+        default=None, description="Directory of mounted secrets, a file per setting, named as the setting."
+    )
+    notify_channel: Literal["none", "console"] | None = Field(
+        default=None,
+        description="How coordinators are told: `console` prints, `none` leaves every notice owed. "
+        "Unset means `none`, and `console` with `--local`.",
+    )
+    alert_webhook_url: WebhookUrl | None = Field(
+        default=None, description="Where failures and guard refusals are posted as JSON (https)."
+    )
+    guard_count: int = Field(
+        default=25, ge=0, description="A run that would pause more mentors of an organisation than this ..."
+    )
+    guard_share: float = Field(
+        default=0.2, ge=0, le=1, description="... and more than this share of its active mentors is refused."
+    )
+    batch_size: int = Field(default=500, ge=1, le=10_000, description="Mentors paused in one transaction.")
+    statement_timeout_seconds: float = Field(
+        default=120, gt=0, le=3600, description="Longest a single SQL statement of a job may take."
+    )
+    lock_timeout_seconds: float = Field(
+        default=10, gt=0, le=600, description="Longest a statement waits for a row another session holds."
+    )
+    heartbeat_seconds: float = Field(
+        default=30, gt=0, le=600, description="How often a running job says that it is alive."
+    )
+    actor: str | None = Field(
+        default=None,
+        max_length=100,
+        description="Who is working, for the audit. Unset means the operating system's user.",
+    )
+    trigger: Literal["schedule", "manual"] | None = Field(
+        default=None,
+        description="What started the run, for the run log. Unset means `manual` on a terminal, else `schedule`.",
+    )
+    local_dir: Path = Field(
+        default_factory=_default_local_dir,
+        description="Where `--local` keeps the embedded PostgreSQL. Unset means `~/.local/share/certjobs`.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least important log line that is written."
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="`auto` writes JSON unless stderr is a terminal."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base's signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: flags, environment, files named in the environment, mounted secrets."""
+        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings, _FileVariables(settings_cls)]
+        secrets = os.environ.get(f"{PREFIX}SECRETS_DIR")
+        if secrets:
+            if not Path(secrets).is_dir():
+                msg = f"{PREFIX}SECRETS_DIR does not name a directory."
+                raise ConfigurationError(msg, hint="Check the mount, or unset the variable.")
+            sources.append(SecretsSettingsSource(settings_cls, secrets_dir=secrets, env_prefix=""))
+        return tuple(sources)
+
+
+def load() -> Settings:
+    """Read the settings.
+
+    Raises ConfigurationError that names every wrong setting and never its value.
+    """
+    try:
+        return Settings()
+    except ValidationError as exc:
+        wrong = "; ".join(
+            f"{PREFIX}{'_'.join(str(part) for part in error['loc'][:1]).upper()}: {error['msg']}"
+            for error in exc.errors(include_input=False, include_url=False)
+        )
+        msg = f"The configuration is wrong: {wrong}."
+        raise ConfigurationError(msg, hint="Correct the settings named above; the README lists them all.") from None

@@ -1,0 +1,1 @@
+"""PostgreSQL: the engine, the tables and one repository module per aggregate. SQL lives here and nowhere else."""

@@ -1,0 +1,85 @@
+"""Sets of changes that the guard refused, and their approval by a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from certjobs.db.sqlfiles import statement
+from certjobs.db.tables import guarded_sets, organisations
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date, datetime
+
+APPROVED_FOR = timedelta(hours=48)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A set that the guard refused just now."""
+
+    hash: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedSet:
+    """A refused set as an administrator sees it before approving."""
+
+    hash: str
+    job_name: str
+    organisation: str
+    size: int
+    refused_at: datetime
+    approved_by: str | None
+    approved_until: datetime | None
+
+
+class GuardedSets:
+    """The guarded sets, on one transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def refuse_expired(self, organisation_id: int, today: date, job_name: str) -> Refused:
+        """Store the expired mentors outside every approved set as one refused set, and return its hash.
+
+        The hash derives from the members alone: the same set refused again is the same row.
+        """
+        row = self._connection.execute(
+            statement("refuse_expired"), {"organisation_id": organisation_id, "today": today, "job_name": job_name}
+        ).one()
+        return Refused(row.hash, row.size)
+
+    def find(self, prefix: str) -> Sequence[GuardedSet]:
+        """Return the sets whose hash begins with the prefix, at most two: enough to see that it is ambiguous."""
+        rows = self._connection.execute(
+            sa.select(
+                guarded_sets.c.hash,
+                guarded_sets.c.job_name,
+                organisations.c.code,
+                guarded_sets.c.size,
+                guarded_sets.c.refused_at,
+                guarded_sets.c.approved_by,
+                guarded_sets.c.approved_until,
+            )
+            .join(organisations, organisations.c.id == guarded_sets.c.organisation_id)
+            .where(guarded_sets.c.hash.startswith(prefix, autoescape=True))
+            .order_by(guarded_sets.c.hash)
+            .limit(2)
+        )
+        return [GuardedSet(*row) for row in rows]
+
+    def approve(self, full_hash: str, *, by: str, reason: str) -> datetime:
+        """Let the next runs of 48 hours do this set, and return until when."""
+        now = sa.func.clock_timestamp()
+        return self._connection.execute(
+            sa.update(guarded_sets)
+            .where(guarded_sets.c.hash == full_hash)
+            .values(approved_by=by, reason=reason, approved_at=now, approved_until=now + APPROVED_FOR)
+            .returning(guarded_sets.c.approved_until)
+        ).scalar_one()

@@ -1,0 +1,176 @@
+"""Mentors: who is expired, pausing them, and what an administrator does by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from certjobs.db.sqlfiles import statement
+from certjobs.db.tables import chapters, organisations, peer_mentors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import date
+    from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a keyset batch ended: the last mentor seen, in the order of the index."""
+
+    certification_expiry: date
+    mentor_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """A mentor that the job paused just now, and how many notices that owes."""
+
+    mentor_id: int
+    mentor_ref: str
+    organisation: str
+    chapter: str
+    certification_expiry: date
+    recipients: int
+    has_coordinator: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MentorState:
+    """What an administrator needs to know of a mentor before changing the status."""
+
+    id: int
+    ref: str
+    organisation: str
+    time_zone: str
+    status: str
+    pause_reason: str | None
+    certification_expiry: date | None
+
+
+class Mentors:
+    """The mentors, on one transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def count_expired(self, organisation_id: int, today: date, job_name: str) -> tuple[int, int]:
+        """Return how many active mentors are expired: in approved guarded sets of the job, and outside of them."""
+        row = self._connection.execute(
+            statement("count_expired"), {"organisation_id": organisation_id, "today": today, "job_name": job_name}
+        ).one()
+        return row.approved, row.unapproved
+
+    def count_active(self, organisation_id: int, enough: int) -> int:
+        """Return how many mentors of the organisation are active, counting no further than ``enough``."""
+        some = (
+            sa.select(sa.literal(1))
+            .where(peer_mentors.c.organisation_id == organisation_id, peer_mentors.c.status == "active")
+            .limit(enough)
+            .subquery()
+        )
+        return self._connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+
+    def count_never_certified(self, organisation_id: int) -> int:
+        """Return how many active mentors of the organisation never had a certification."""
+        return self._connection.execute(
+            sa.select(sa.func.count()).where(
+                peer_mentors.c.organisation_id == organisation_id,
+                peer_mentors.c.status == "active",
+                peer_mentors.c.certification_expiry.is_(None),
+            )
+        ).scalar_one()
+
+    def expired_batch(
+        self,
+        organisation_id: int,
+        today: date,
+        *,
+        job_name: str,
+        approved: bool,
+        after: Cursor | None,
+        limit: int,
+    ) -> Sequence[Cursor]:
+        """Return the next active, expired mentors after a cursor, at most ``limit``, in the order of the index.
+
+        ``approved`` chooses those inside an approved guarded set of the job, or those outside of all of them.
+        """
+        rows = self._connection.execute(
+            statement("expired_batch"),
+            {
+                "organisation_id": organisation_id,
+                "today": today,
+                "job_name": job_name,
+                "approved": approved,
+                "after_expiry": after.certification_expiry if after else None,
+                "after_id": after.mentor_id if after else None,
+                "limit": limit,
+            },
+        )
+        return [Cursor(row.certification_expiry, row.id) for row in rows]
+
+    def pause_expired(self, mentor_ids: Sequence[int], today: date) -> Sequence[Paused]:
+        """Pause those of the proposed mentors who are still active and expired, with audit and notices.
+
+        Returns whom it paused; the others had changed meanwhile.
+        """
+        rows = self._connection.execute(
+            statement("pause_expired"), {"mentor_ids": list(mentor_ids), "today": today}
+        )
+        return [Paused(*row) for row in rows]
+
+    def pauses_of_run(self, run_id: UUID) -> tuple[int, int]:
+        """Return how many pauses the audit holds of a run, and how many notices the run caused."""
+        row = self._connection.execute(statement("pauses_of_run"), {"run_id": run_id}).one()
+        return row.pauses, row.notices
+
+    def find_for_update(self, ref: str) -> MentorState | None:
+        """Lock and return a mentor by reference, or None."""
+        row = self._connection.execute(
+            sa.select(
+                peer_mentors.c.id,
+                peer_mentors.c.external_ref,
+                organisations.c.code,
+                organisations.c.time_zone,
+                peer_mentors.c.status,
+                peer_mentors.c.pause_reason,
+                peer_mentors.c.certification_expiry,
+            )
+            .join(organisations, organisations.c.id == peer_mentors.c.organisation_id)
+            .where(peer_mentors.c.external_ref == ref)
+            .with_for_update(of=peer_mentors, key_share=True)
+        ).one_or_none()
+        return MentorState(*row) if row else None
+
+    def set_status(self, mentor_id: int, status: str, pause_reason: str | None) -> None:
+        """Change a mentor's status by hand; the audit trigger writes down who and why."""
+        self._connection.execute(
+            sa.update(peer_mentors)
+            .where(peer_mentors.c.id == mentor_id)
+            .values(status=status, pause_reason=pause_reason)
+        )
+
+    def refs(self, mentor_ids: Iterable[int]) -> dict[int, str]:
+        """Return the references of mentors by id."""
+        rows: Any = self._connection.execute(
+            sa.select(peer_mentors.c.id, peer_mentors.c.external_ref).where(peer_mentors.c.id.in_(list(mentor_ids)))
+        )
+        return {row.id: row.external_ref for row in rows}
+
+    def counts(self) -> Sequence[dict[str, Any]]:
+        """Return how many mentors each organisation and chapter has, by status."""
+        rows = self._connection.execute(
+            sa.select(
+                organisations.c.code.label("organisation"),
+                chapters.c.name.label("chapter"),
+                peer_mentors.c.status,
+                sa.func.count().label("mentors"),
+            )
+            .join(organisations, organisations.c.id == peer_mentors.c.organisation_id)
+            .join(chapters, chapters.c.id == peer_mentors.c.chapter_id)
+            .group_by(organisations.c.code, chapters.c.name, peer_mentors.c.status)
+            .order_by(organisations.c.code, chapters.c.name, peer_mentors.c.status)
+        )
+        return [dict(row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it

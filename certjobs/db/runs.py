@@ -1,0 +1,123 @@
+"""The run log: one row a start, kept current, read by people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from certjobs.db.tables import scheduler_run_log as log
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date, datetime
+    from uuid import UUID
+
+    from certjobs.domain.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """What is known of a run before it does anything."""
+
+    run_id: UUID
+    job_name: str
+    trigger: str
+    as_of: date | None
+    host: str
+    version: str
+    actor: str
+    reason: str | None = None
+    parent_run_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A row of the run log."""
+
+    run_id: UUID
+    job_name: str
+    parent_run_id: UUID | None
+    trigger: str
+    as_of: date | None
+    started_at: datetime
+    finished_at: datetime | None
+    heartbeat_at: datetime | None
+    status: str
+    exit_code: int | None
+    error_message: str | None
+    counts: dict[str, Any]
+    host: str
+    version: str
+    actor: str
+    reason: str | None
+
+
+_COLUMNS = [log.c[name] for name in Run.__slots__]
+
+
+class Runs:
+    """The run log, on one transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def start(self, run: NewRun) -> None:
+        """Write the running row; the session that writes it stands for the run being alive."""
+        self._connection.execute(
+            sa.insert(log).values(
+                run_id=run.run_id,
+                job_name=run.job_name,
+                parent_run_id=run.parent_run_id,
+                trigger=run.trigger,
+                as_of=run.as_of,
+                host=run.host,
+                version=run.version,
+                actor=run.actor,
+                reason=run.reason,
+                backend_pid=sa.func.pg_backend_pid(),
+                backend_start=sa.func.certjobs_session_start(),
+                heartbeat_at=sa.func.clock_timestamp(),
+            )
+        )
+
+    def finish(self, run_id: UUID, outcome: Outcome) -> bool:
+        """Write the outcome; False where the run was meanwhile declared abandoned, which then stands."""
+        done = self._connection.execute(
+            sa.update(log)
+            .where(log.c.run_id == run_id, log.c.status == "running")
+            .values(
+                finished_at=sa.func.clock_timestamp(),
+                status=outcome.exit_code.status,
+                exit_code=int(outcome.exit_code),
+                error_message=outcome.message,
+                counts=dict(outcome.counts),
+            )
+        )
+        return done.rowcount == 1
+
+    def abandon_dead(self, run_id: UUID) -> int:
+        """Mark every running run whose process is proven gone as abandoned, and return how many there were."""
+        return self._connection.execute(sa.select(sa.func.certjobs_abandon_dead_runs(run_id))).scalar_one()
+
+    def recent(self, *, job_name: str | None, failed: bool, limit: int) -> Sequence[Run]:
+        """Return the latest runs, newest first; only those that did not succeed where ``failed``."""
+        query = sa.select(*_COLUMNS).order_by(log.c.started_at.desc(), log.c.run_id).limit(limit)
+        if job_name:
+            query = query.where(log.c.job_name == job_name)
+        if failed:
+            query = query.where(log.c.status.in_(("failed", "partial", "abandoned")))
+        return [Run(*row) for row in self._connection.execute(query)]
+
+    def find(self, prefix: str) -> Sequence[Run]:
+        """Return the runs whose id begins with the prefix, at most two: enough to see that it is ambiguous."""
+        return [
+            Run(*row)
+            for row in self._connection.execute(
+                sa.select(*_COLUMNS)
+                .where(sa.cast(log.c.run_id, sa.Text).startswith(prefix.lower(), autoescape=True))
+                .order_by(log.c.started_at.desc())
+                .limit(2)
+            )
+        ]

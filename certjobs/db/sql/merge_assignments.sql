@@ -1,0 +1,27 @@
+-- The coordinators of a mentor that the file names become those that the file gives.
+WITH named AS (
+    SELECT DISTINCT m.id AS mentor_id
+      FROM roster_staging s
+      JOIN peer_mentors m ON m.external_ref = s.mentor_ref
+), wanted AS (
+    SELECT DISTINCT m.id AS mentor_id, c.id AS coordinator_id
+      FROM roster_staging s
+      JOIN peer_mentors m ON m.external_ref = s.mentor_ref
+     CROSS JOIN LATERAL unnest(s.coordinator_addresses) AS given (address)
+      JOIN coordinators c ON c.address = given.address
+), removed AS (
+    DELETE FROM coordinator_assignments a
+     USING named n
+     WHERE a.mentor_id = n.mentor_id
+       AND NOT EXISTS (SELECT 1 FROM wanted w
+                        WHERE w.mentor_id = a.mentor_id AND w.coordinator_id = a.coordinator_id)
+    RETURNING 1
+), added AS (
+    INSERT INTO coordinator_assignments (mentor_id, coordinator_id)
+    SELECT w.mentor_id, w.coordinator_id
+      FROM wanted w
+     WHERE NOT EXISTS (SELECT 1 FROM coordinator_assignments a
+                        WHERE a.mentor_id = w.mentor_id AND a.coordinator_id = w.coordinator_id)
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM added), (SELECT count(*) FROM removed)

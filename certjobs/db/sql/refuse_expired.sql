@@ -1,0 +1,35 @@
+-- Store whom the guard kept from being paused: the set, named by a hash over its members, and the members.
+-- Refused again on another night it is the same row with a new date; an approval that has run out stays on it as history.
+WITH candidates AS MATERIALIZED (
+    SELECT m.id, m.external_ref, m.certification_expiry
+      FROM peer_mentors m
+     WHERE m.organisation_id = :organisation_id
+       AND m.status = 'active'
+       AND certjobs_expired(m.certification_expiry, :today)
+       AND NOT EXISTS (SELECT 1
+                         FROM guarded_set_members gm
+                         JOIN guarded_sets g ON g.id = gm.guarded_set_id
+                        WHERE gm.mentor_id = m.id
+                          AND gm.certification_expiry = m.certification_expiry
+                          AND g.job_name = :job_name
+                          AND g.approved_until > clock_timestamp())
+), named AS (
+    SELECT encode(sha256(convert_to(
+               CAST(:job_name AS text) || E'\n'
+               || string_agg(external_ref || ' ' || certification_expiry, E'\n' ORDER BY external_ref COLLATE "C"),
+               'UTF8')), 'hex') AS hash,
+           count(*)::integer AS size
+      FROM candidates
+), stored AS (
+    INSERT INTO guarded_sets (hash, job_name, organisation_id, size, run_id)
+    SELECT hash, :job_name, :organisation_id, size, certjobs_setting('run_id')::uuid
+      FROM named
+        ON CONFLICT (hash) DO UPDATE SET refused_at = clock_timestamp(), run_id = EXCLUDED.run_id
+    RETURNING id, hash, size
+), members AS (
+    INSERT INTO guarded_set_members (guarded_set_id, mentor_id, certification_expiry)
+    SELECT stored.id, c.id, c.certification_expiry
+      FROM stored CROSS JOIN candidates c
+        ON CONFLICT DO NOTHING
+)
+SELECT hash, size FROM stored

@@ -1,0 +1,180 @@
+"""The unit of work: one transaction, fenced where the job is exclusive, with every repository at hand."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from certjobs.db.engine import translated_errors
+from certjobs.db.guarded_sets import GuardedSets
+from certjobs.db.mentors import Mentors
+from certjobs.db.notifications import Notifications
+from certjobs.db.organisations import Organisations
+from certjobs.db.roster import Roster
+from certjobs.db.runs import Runs
+from certjobs.errors import DryRunExpired, LockHeld
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date
+    from uuid import UUID
+
+DRY_RUN_SECONDS = 20.0
+DRY_RUN_LOCK_TIMEOUT = 2.0
+
+# One round trip opens a unit of work: it says who acts and, under a lock, that the lock is still ours. KEY SHARE makes a
+# takeover wait for this transaction and lets the heartbeat through.
+_OPEN = sa.text(
+    "SELECT set_config('certjobs.actor', :actor, true), set_config('certjobs.reason', :reason, true),"
+    " set_config('certjobs.run_id', :run_id, true), set_config('certjobs.today', :today, true)"
+)
+_FENCE = sa.text(
+    "SELECT 1 FROM job_lock WHERE job_name = :job_name AND fencing_token = :token AND run_id = :run_id FOR KEY SHARE"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """The proof that a run holds the lock of its job."""
+
+    job_name: str
+    run_id: UUID
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Who acts, why, in which run, on which day: what the audit triggers write down."""
+
+    actor: str
+    reason: str | None = None
+    run_id: UUID | None = None
+    today: date | None = None
+
+
+class Store:
+    """Every repository, on one transaction. Made anew for each unit of work."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    @cached_property
+    def organisations(self) -> Organisations:
+        """Organisations and their settings."""
+        return Organisations(self._connection)
+
+    @cached_property
+    def mentors(self) -> Mentors:
+        """Mentors, their status and who expires."""
+        return Mentors(self._connection)
+
+    @cached_property
+    def notifications(self) -> Notifications:
+        """Notices owed to coordinators."""
+        return Notifications(self._connection)
+
+    @cached_property
+    def guarded_sets(self) -> GuardedSets:
+        """Sets that the guard refused."""
+        return GuardedSets(self._connection)
+
+    @cached_property
+    def roster(self) -> Roster:
+        """The roster as a whole: import."""
+        return Roster(self._connection)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """The run log."""
+        return Runs(self._connection)
+
+
+class Database:
+    """A live database: every unit of work is a transaction of its own."""
+
+    def __init__(self, engine: sa.Engine, attribution: Attribution, fence: Fence | None = None) -> None:
+        self._engine = engine
+        self._attribution = attribution
+        self._fence = fence
+
+    @contextmanager
+    def transaction(self) -> Iterator[Store]:
+        """Open a unit of work; it commits when the block ends and rolls back when the block raises.
+
+        Raises LockHeld when another run has taken over the lock: then nothing of this unit of work is written.
+        """
+        with translated_errors(), self._engine.connect() as connection, connection.begin():
+            _open(connection, self._attribution)
+            if self._fence is not None:
+                _check_fence(connection, self._fence)
+            yield Store(connection)
+
+
+class DryDatabase:
+    """The same for a dry-run: one outer transaction, units of work as savepoints, everything rolled back at the end.
+
+    It must not hold the application up: waits for rows are short, and after ``DRY_RUN_SECONDS`` the next unit of work
+    is refused.
+    """
+
+    def __init__(self, connection: sa.Connection, attribution: Attribution) -> None:
+        self._connection = connection
+        self._attribution = attribution
+        self._deadline = time.monotonic() + DRY_RUN_SECONDS
+
+    @contextmanager
+    def transaction(self) -> Iterator[Store]:
+        """Open a unit of work as a savepoint.
+
+        Raises DryRunExpired once the dry-run has held its locks for as long as it may.
+        """
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            msg = f"The dry-run was rolled back after {DRY_RUN_SECONDS:.0f} s, so as not to hold up the application."
+            raise DryRunExpired(msg, hint="What follows was not reached; narrow it with --org.")
+        with translated_errors(), self._connection.begin_nested():
+            self._connection.execute(
+                sa.text("SELECT set_config('statement_timeout', :ms, true)"), {"ms": f"{int(left * 1000) + 1}"}
+            )
+            _open(self._connection, self._attribution)
+            yield Store(self._connection)
+
+
+@contextmanager
+def dry_database(engine: sa.Engine, attribution: Attribution) -> Iterator[DryDatabase]:
+    """Open a dry-run's outer transaction; it is rolled back whatever happens."""
+    with translated_errors(), engine.connect() as connection:
+        outer = connection.begin()
+        try:
+            connection.execute(
+                sa.text("SELECT set_config('lock_timeout', :ms, true)"), {"ms": f"{int(DRY_RUN_LOCK_TIMEOUT * 1000)}"}
+            )
+            yield DryDatabase(connection, attribution)
+        finally:
+            outer.rollback()
+
+
+def _open(connection: sa.Connection, attribution: Attribution) -> None:
+    connection.execute(
+        _OPEN,
+        {
+            "actor": attribution.actor,
+            "reason": attribution.reason or "",
+            "run_id": str(attribution.run_id or ""),
+            "today": attribution.today.isoformat() if attribution.today else "",
+        },
+    )
+
+
+def _check_fence(connection: sa.Connection, fence: Fence) -> None:
+    held = connection.execute(
+        _FENCE, {"job_name": fence.job_name, "token": fence.token, "run_id": fence.run_id}
+    ).scalar_one_or_none()
+    if held is None:
+        msg = f"Another run has taken over the lock of {fence.job_name}; this one stops before its next write."
+        raise LockHeld(msg, hint="Nothing to do: the other run does the work. See `certjobs runs`.")

@@ -1,0 +1,276 @@
+"""The tables as SQLAlchemy Core sees them. Migrations create them; a test holds the two to each other."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = sa.MetaData(naming_convention=NAMING)
+
+
+def _id() -> sa.Column[int]:
+    return sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True)
+
+
+def _moment(name: str, *, default: bool = False) -> sa.Column[sa.DateTime]:
+    return sa.Column(
+        name,
+        sa.DateTime(timezone=True),
+        nullable=not default,
+        server_default=sa.text("clock_timestamp()") if default else None,
+    )
+
+
+def _flag(name: str) -> sa.Column[bool]:
+    return sa.Column(name, sa.Boolean, nullable=False, server_default=sa.false())
+
+
+# The roster, owned by the app: created where absent, checked column by column where present.
+
+organisations = sa.Table(
+    "organisations",
+    metadata,
+    _id(),
+    sa.Column("code", sa.Text, nullable=False, unique=True),
+    sa.Column("time_zone", sa.Text, nullable=False, server_default="Europe/Oslo"),
+    sa.Column("thresholds", pg.ARRAY(sa.Integer)),
+    _flag("auto_pause"),
+    _flag("remind"),
+    _flag("website_sync"),
+    sa.Column("fallback_address", sa.Text),
+)
+
+chapters = sa.Table(
+    "chapters",
+    metadata,
+    _id(),
+    sa.Column("organisation_id", sa.ForeignKey("organisations.id"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.UniqueConstraint("organisation_id", "name"),
+)
+
+coordinators = sa.Table(
+    "coordinators",
+    metadata,
+    _id(),
+    sa.Column("address", sa.Text, nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("language", sa.Text, nullable=False, server_default="nb"),
+)
+
+peer_mentors = sa.Table(
+    "peer_mentors",
+    metadata,
+    _id(),
+    sa.Column("external_ref", sa.Text, nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("organisation_id", sa.ForeignKey("organisations.id"), nullable=False, index=True),
+    sa.Column("chapter_id", sa.ForeignKey("chapters.id"), nullable=False, index=True),
+    sa.Column("status", sa.Text, nullable=False, server_default="active"),
+    sa.Column("pause_reason", sa.Text),
+    sa.Column("certification_expiry", sa.Date),
+    sa.CheckConstraint("status IN ('active', 'paused')", name="status"),
+)
+sa.Index(
+    "ix_peer_mentors_active_expiry",
+    peer_mentors.c.organisation_id,
+    peer_mentors.c.certification_expiry,
+    peer_mentors.c.id,
+    postgresql_where=peer_mentors.c.status == sa.literal_column("'active'"),
+)
+
+coordinator_assignments = sa.Table(
+    "coordinator_assignments",
+    metadata,
+    sa.Column("mentor_id", sa.ForeignKey("peer_mentors.id"), primary_key=True),
+    sa.Column("coordinator_id", sa.ForeignKey("coordinators.id"), primary_key=True, index=True),
+)
+
+certifications = sa.Table(
+    "certifications",
+    metadata,
+    _id(),
+    sa.Column("external_ref", sa.Text, nullable=False, unique=True),
+    sa.Column("mentor_id", sa.ForeignKey("peer_mentors.id"), nullable=False, index=True),
+    sa.Column("issued_on", sa.Date, nullable=False),
+    sa.Column("expires_on", sa.Date, nullable=False),
+    sa.Column("withdrawn_on", sa.Date),
+)
+
+# Append-only audit, written by trigger.
+
+certification_events = sa.Table(
+    "certification_events",
+    metadata,
+    _id(),
+    sa.Column("certification_id", sa.BigInteger, nullable=False),
+    sa.Column("mentor_id", sa.BigInteger, nullable=False, index=True),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("before", pg.JSONB),
+    sa.Column("after", pg.JSONB),
+    sa.Column("reason", sa.Text),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("run_id", sa.Uuid),
+    _moment("occurred_at", default=True),
+    sa.CheckConstraint("event IN ('added', 'changed', 'withdrawn', 'removed')", name="event"),
+)
+
+mentor_status_events = sa.Table(
+    "mentor_status_events",
+    metadata,
+    _id(),
+    sa.Column("mentor_id", sa.BigInteger, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("from_status", sa.Text),
+    sa.Column("to_status", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("certification_expiry", sa.Date),
+    sa.Column("effective_on", sa.Date, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("run_id", sa.Uuid, index=True),
+    _moment("occurred_at", default=True),
+    sa.CheckConstraint("event IN ('expired_cert', 'paused', 'reinstated')", name="event"),
+)
+sa.Index(
+    "ix_mentor_status_events_pauses",
+    mentor_status_events.c.mentor_id,
+    mentor_status_events.c.event,
+    mentor_status_events.c.certification_expiry,
+)
+
+# What the jobs own.
+
+notifications = sa.Table(
+    "notifications",
+    metadata,
+    _id(),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("mentor_id", sa.BigInteger, nullable=False),
+    sa.Column("certification_expiry", sa.Date, nullable=False),
+    sa.Column("threshold_day", sa.Integer),
+    sa.Column("pause_ordinal", sa.Integer),
+    sa.Column("coordinator_id", sa.BigInteger),
+    sa.Column("idempotency_key", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False, server_default="pending"),
+    sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("not_before", sa.DateTime(timezone=True)),
+    sa.Column("last_error", sa.Text),
+    sa.Column("message_id", sa.Text),
+    sa.Column("caused_by_run", sa.Uuid, index=True),
+    sa.Column("claimed_by_run", sa.Uuid),
+    _moment("created_at", default=True),
+    _moment("sent_at"),
+    sa.UniqueConstraint(
+        "mentor_id",
+        "kind",
+        "certification_expiry",
+        "threshold_day",
+        "pause_ordinal",
+        "coordinator_id",
+        name="uq_notifications_cause_recipient",
+        postgresql_nulls_not_distinct=True,
+    ),
+    sa.CheckConstraint(
+        "kind = 'pause' AND pause_ordinal IS NOT NULL AND threshold_day IS NULL"
+        " OR kind = 'reminder' AND threshold_day IS NOT NULL AND pause_ordinal IS NULL",
+        name="cause",
+    ),
+    sa.CheckConstraint(
+        "status IN ('pending', 'sending', 'sent', 'failed', 'dead', 'unknown',"
+        " 'suppressed', 'superseded', 'discarded')",
+        name="status",
+    ),
+)
+sa.Index(
+    "ix_notifications_open",
+    notifications.c.id,
+    postgresql_where=sa.text("status IN ('pending', 'sending', 'failed')"),
+)
+
+scheduler_run_log = sa.Table(
+    "scheduler_run_log",
+    metadata,
+    sa.Column("run_id", sa.Uuid, primary_key=True),
+    sa.Column("job_name", sa.Text, nullable=False),
+    sa.Column("parent_run_id", sa.Uuid),
+    sa.Column("trigger", sa.Text, nullable=False),
+    sa.Column("as_of", sa.Date),
+    _moment("started_at", default=True),
+    _moment("finished_at"),
+    _moment("heartbeat_at"),
+    sa.Column("backend_pid", sa.Integer),
+    sa.Column("backend_start", sa.DateTime(timezone=True)),
+    sa.Column("status", sa.Text, nullable=False, server_default="running"),
+    sa.Column("exit_code", sa.Integer),
+    sa.Column("error_message", sa.Text),
+    sa.Column("counts", pg.JSONB, nullable=False, server_default=sa.text("'{}'::jsonb")),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.CheckConstraint(
+        "status IN ('running', 'succeeded', 'partial', 'failed', 'skipped', 'abandoned')", name="status"
+    ),
+)
+sa.Index("ix_scheduler_run_log_recent", scheduler_run_log.c.started_at.desc())
+sa.Index(
+    "ix_scheduler_run_log_running",
+    scheduler_run_log.c.job_name,
+    postgresql_where=scheduler_run_log.c.status == sa.literal_column("'running'"),
+)
+
+job_lock = sa.Table(
+    "job_lock",
+    metadata,
+    sa.Column("job_name", sa.Text, primary_key=True),
+    sa.Column("run_id", sa.Uuid, nullable=False),
+    sa.Column("fencing_token", sa.BigInteger, nullable=False),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("backend_pid", sa.Integer, nullable=False),
+    sa.Column("backend_start", sa.DateTime(timezone=True), nullable=False),
+    _moment("started_at", default=True),
+    _moment("heartbeat_at"),
+)
+
+fencing_tokens = sa.Sequence("job_lock_fencing_token", metadata=metadata, data_type=sa.BigInteger)
+
+guarded_sets = sa.Table(
+    "guarded_sets",
+    metadata,
+    _id(),
+    sa.Column("hash", sa.Text, nullable=False, unique=True),
+    sa.Column("job_name", sa.Text, nullable=False),
+    sa.Column("organisation_id", sa.BigInteger, nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("run_id", sa.Uuid),
+    _moment("refused_at", default=True),
+    sa.Column("approved_by", sa.Text),
+    sa.Column("reason", sa.Text),
+    _moment("approved_at"),
+    _moment("approved_until"),
+)
+
+guarded_set_members = sa.Table(
+    "guarded_set_members",
+    metadata,
+    sa.Column("mentor_id", sa.BigInteger, primary_key=True),
+    sa.Column("certification_expiry", sa.Date, primary_key=True),
+    sa.Column("guarded_set_id", sa.ForeignKey("guarded_sets.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
+ROSTER_TABLES = (
+    organisations,
+    chapters,
+    coordinators,
+    peer_mentors,
+    coordinator_assignments,
+    certifications,
+)

@@ -1,0 +1,153 @@
+"""What can go wrong, as exit codes and as exceptions.
+
+The exit codes are the contract with the scheduler; this table is the only one, and README, failure policy and
+help texts are tested against it. Every error a command raises on purpose is a ``CertjobsError``:
+
+    CertjobsError                1   cause unknown to us
+    ├── UsageError               2   wrong usage, unknown job, no such mentor
+    ├── DryRunExpired            3   a dry-run ran out of its time
+    ├── InputRejected           65   the input file was rejected, nothing was written
+    ├── Unavailable             69   database, portal or notifier unreachable
+    ├── LockHeld                75   another live run holds the lock
+    ├── CredentialsRejected     77   somebody must rotate them
+    └── ConfigurationError      78   configuration or schema is not as needed
+    StatementFailed                  one unit of work failed, the session is fine: the caller bisects
+    DeliveryError                    one notice was not delivered
+    ├── DeliveryFailed               for now: it stays owed
+    └── DeliveryRefused              for good: it is dead
+    Terminated (KeyboardInterrupt)   SIGTERM: 143
+
+Messages are sentences for a tired administrator: what happened, to what, what to do. They never hold a secret, a
+name or an address.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """The exit code of a command and what it tells the scheduler.
+
+    ``status`` is what the run-log row says, ``meaning`` and ``who_acts`` are for people, ``retry`` tells whether
+    starting the same command again can help without anyone doing anything.
+    """
+
+    status: str
+    meaning: str
+    who_acts: str
+    retry: bool
+
+    def __new__(cls, code: int, status: str, meaning: str, who_acts: str, retry: bool) -> ExitCode:  # noqa: FBT001 - an enum's fields
+        """Attach the columns of the table to the number."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.status, member.meaning, member.who_acts, member.retry = status, meaning, who_acts, retry
+        return member
+
+    OK = 0, "succeeded", "done, also when there was nothing to do", "nobody", False
+    FAILED = 1, "failed", "cause unknown", "look", True
+    USAGE = 2, "failed", "wrong usage, unknown job", "the caller", False
+    PARTIAL = 3, "partial", "work owed is still open at the end", "a retry, then the next run", True
+    GUARD = 4, "failed", "refused by the guard against mass change", "a person approves", False
+    INPUT = 65, "failed", "input file rejected, nothing written", "the caller", False
+    UNAVAILABLE = 69, "failed", "database, portal or notifier unreachable", "retry later", True
+    LOCKED = 75, "skipped", "another live run holds the lock", "nobody", True
+    CREDENTIALS = 77, "failed", "credentials rejected", "rotate them", False
+    CONFIGURATION = (
+        78,
+        "failed",
+        "configuration missing or invalid, schema not at head",
+        "the operator",
+        False,
+    )
+    INTERRUPTED = 130, "failed", "interrupted; work committed so far stays", "nobody", True
+    TERMINATED = 143, "failed", "terminated; work committed so far stays", "nobody", True
+
+
+class CertjobsError(Exception):
+    """An error with an exit code and, where there is one, the command or step that mends it.
+
+    ``message`` says what happened and to what; ``hint`` says what to do. Both are safe to log.
+    """
+
+    exit_code: ClassVar[ExitCode] = ExitCode.FAILED
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(CertjobsError):
+    """The command was asked for something that does not exist or makes no sense."""
+
+    exit_code = ExitCode.USAGE
+
+
+class DryRunExpired(CertjobsError):
+    """A dry-run used up the time in which it may hold locks; it was rolled back."""
+
+    exit_code = ExitCode.PARTIAL
+
+
+class InputRejected(CertjobsError):
+    """An input file was rejected as a whole; nothing was written."""
+
+    exit_code = ExitCode.INPUT
+
+
+class Unavailable(CertjobsError):
+    """Something outside this process cannot be reached; later may help."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class LockHeld(CertjobsError):
+    """Another live run holds the lock, or has taken it over from this one."""
+
+    exit_code = ExitCode.LOCKED
+
+
+class CredentialsRejected(CertjobsError):
+    """Somebody must rotate or correct a credential; retrying cannot help."""
+
+    exit_code = ExitCode.CREDENTIALS
+
+
+class ConfigurationError(CertjobsError):
+    """A setting is missing or invalid, or the database is not as this version needs it."""
+
+    exit_code = ExitCode.CONFIGURATION
+
+
+class StatementFailed(Exception):
+    """A statement failed and its transaction was rolled back; the database itself is reachable.
+
+    ``reason`` names the error class and SQLSTATE only: the server's own words may quote a row.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class DeliveryError(Exception):
+    """A notice did not reach its recipient; ``reason`` is safe to store and log."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class DeliveryFailed(DeliveryError):
+    """The channel failed for now: the notice stays owed."""
+
+
+class DeliveryRefused(DeliveryError):
+    """The channel refused this notice for good: it is dead."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived. A KeyboardInterrupt, so that libraries cancel what they are waiting for."""

@@ -1,0 +1,310 @@
+"""A run, from its first row to its exit code (DESIGN section 6). It reads as the list of its steps.
+
+    start:  bind the run id to the logs, check the schema, commit the ``running`` row
+    lock:   take it if the job is exclusive, or finish as skipped
+    look:   mark earlier runs that are proven dead as abandoned
+    work:   call the job
+    record: write the outcome in a fresh transaction
+    end:    give the lock back, tell people, return the report
+
+A dry-run is the middle of it: the same job on one transaction that is rolled back, with no row, no lock, no message.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+import traceback
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from certjobs import logs
+from certjobs.domain.outcome import Outcome, worst
+from certjobs.errors import CertjobsError, ExitCode, StatementFailed, Terminated
+from certjobs.jobs.context import JobContext
+from certjobs.ports import Alert
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from datetime import date
+    from types import FrameType
+    from uuid import UUID
+
+    from certjobs.db.locks import RunSession
+    from certjobs.db.runs import NewRun
+    from certjobs.db.store import Database, DryDatabase, Fence
+    from certjobs.domain.guard import Guard
+    from certjobs.ports import Alerter, Clock, Log, Notifier, Progress
+    from certjobs.registry import JobSpec
+
+_NEVER_ALERT = frozenset({ExitCode.OK, ExitCode.LOCKED, ExitCode.INTERRUPTED, ExitCode.TERMINATED})
+
+
+class Resources(Protocol):
+    """What a run is carried out with; the composition root provides it."""
+
+    clock: Clock
+    progress: Progress
+    guard: Guard
+    notifier: Notifier | None
+    alerter: Alerter | None
+
+    def check_schema(self) -> None:
+        """Raise unless the database is reachable and its schema at head."""
+
+    def open_session(self, run: NewRun) -> RunSession:
+        """Open the session that stands for the run."""
+
+    def live(self, run: NewRun, fence: Fence | None) -> Database:
+        """Return the database for a run's units of work."""
+
+    def dry(self, run: NewRun) -> AbstractContextManager[DryDatabase]:
+        """Open a dry-run's outer transaction."""
+
+    def dry_notifier(self) -> Notifier | None:
+        """Return a notifier that records instead of sending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a command reports of a run: to a person as tables, to a program as JSON."""
+
+    run_id: UUID
+    job_name: str
+    dry_run: bool
+    as_of: date | None
+    seconds: float
+    outcome: Outcome
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as JSON-ready values; the names are part of the interface."""
+        outcome = self.outcome
+        return {
+            "run_id": str(self.run_id),
+            "job": self.job_name,
+            "status": outcome.exit_code.status,
+            "exit_code": int(outcome.exit_code),
+            "message": outcome.message,
+            "hint": outcome.hint,
+            "dry_run": self.dry_run,
+            "as_of": self.as_of.isoformat() if self.as_of else None,
+            "seconds": round(self.seconds, 3),
+            "counts": dict(outcome.counts),
+            **outcome.details,
+        }
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run under way: what the steps share."""
+
+    spec: JobSpec
+    options: Any
+    row: NewRun
+    resources: Resources
+    signals: Signals
+    log: Log
+    session: RunSession | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def live(self) -> Outcome:
+        """Start, lock, look, work."""
+        self.resources.check_schema()
+        self.session = self.resources.open_session(self.row)
+        self.session.start()
+        fence = self.session.acquire() if self.spec.exclusive else None
+        abandoned = self.session.abandon_dead_runs()
+        if abandoned:
+            self.counts["abandoned_found"] = abandoned
+        self.session.beat()
+        return self._work(self.resources.live(self.row, fence), self.resources.notifier)
+
+    def dry(self) -> Outcome:
+        """Work, on one transaction that is rolled back."""
+        self.resources.check_schema()
+        with self.resources.dry(self.row) as database:
+            return self._work(database, self.resources.dry_notifier())
+
+    def _work(self, database: Database | DryDatabase, notifier: Notifier | None) -> Outcome:
+        return self.spec.function(
+            JobContext(
+                run_id=self.row.run_id,
+                job_name=self.spec.name,
+                options=self.options,
+                started_at=self.resources.clock.now(),
+                as_of=self.row.as_of,
+                transaction=database.transaction,
+                shield=self.signals.shield,
+                notifier=notifier,
+                progress=self.resources.progress,
+                log=self.log,
+                guard=self.resources.guard,
+                counts=self.counts,
+            )
+        )
+
+    def record(self, outcome: Outcome) -> Outcome:
+        """Write the outcome in a fresh transaction, give the lock back; what fails here is an outcome too."""
+        if self.session is None:
+            return outcome
+
+        def write() -> Outcome:
+            with self.resources.live(self.row, None).transaction() as store:
+                store.runs.finish(self.row.run_id, outcome)
+            return outcome
+
+        recorded = _outcome_of(write, self.counts, self.log)
+        self.session.close()
+        if recorded is outcome:
+            return outcome
+        return replace(outcome, exit_code=worst([outcome.exit_code, recorded.exit_code]), message=recorded.message)
+
+    def tell(self, outcome: Outcome) -> None:
+        """Alert people where the outcome asks for it. A failing alert never masks the outcome."""
+        alerter = self.resources.alerter
+        if alerter is None or outcome.exit_code in _NEVER_ALERT:
+            return
+        try:
+            alerter.alert(
+                Alert(
+                    kind="guard" if outcome.exit_code is ExitCode.GUARD else "failure",
+                    job=self.spec.name,
+                    run_id=self.row.run_id,
+                    exit_code=int(outcome.exit_code),
+                    status=outcome.exit_code.status,
+                    message=outcome.message or outcome.exit_code.meaning,
+                    hint=outcome.hint,
+                    counts=outcome.counts,
+                )
+            )
+        except Exception as exc:  # noqa: BLE001 - whatever the alert's channel throws, the run's outcome stands
+            self.log.warning("alert.not_sent", error=type(exc).__name__)
+
+
+def execute(
+    spec: JobSpec, options: Any, row: NewRun, resources: Resources, *, dry_run: bool = False, debug: bool = False
+) -> Report:
+    """Carry out one run of a job and report it. Never raises: whatever happens becomes an outcome."""
+    began = time.monotonic()
+    logs.bind(run_id=str(row.run_id), job=spec.name)
+    log = logs.get()
+    signals = Signals()
+    run = _Run(spec, options, row, resources, signals, log)
+    with signals.installed():
+        log.info("run.started", dry_run=dry_run, as_of=row.as_of.isoformat() if row.as_of else None)
+        outcome = _outcome_of(run.dry if dry_run else run.live, run.counts, log, signals=signals, debug=debug)
+        outcome = run.record(outcome)
+        if not dry_run:
+            run.tell(outcome)
+    report = Report(row.run_id, spec.name, dry_run, row.as_of, time.monotonic() - began, outcome)
+    say = log.info if outcome.exit_code in (ExitCode.OK, ExitCode.LOCKED) else log.warning
+    say(
+        "run.finished",
+        status=outcome.exit_code.status,
+        exit_code=int(outcome.exit_code),
+        message=outcome.message,
+        counts=dict(outcome.counts),
+        seconds=round(report.seconds, 3),
+    )
+    return report
+
+
+def _outcome_of(
+    work: Callable[[], Outcome],
+    counts: dict[str, int],
+    log: Log,
+    *,
+    signals: Signals | None = None,
+    debug: bool = False,
+) -> Outcome:
+    """Do a piece of work and turn whatever it raises into an outcome, with the counts it reached."""
+    try:
+        with signals.raised() if signals else nullcontext():
+            return work()
+    except CertjobsError as exc:
+        return Outcome(exc.exit_code, counts, exc.message, hint=exc.hint)
+    except Terminated:
+        return Outcome(ExitCode.TERMINATED, counts, "The run was terminated; what it had committed stays.")
+    except KeyboardInterrupt:
+        return Outcome(ExitCode.INTERRUPTED, counts, "The run was interrupted; what it had committed stays.")
+    except Exception as exc:  # noqa: BLE001 - the one place where the unknown becomes exit 1
+        if debug:
+            traceback.print_exception(exc)
+        what, where = safe_description(exc)
+        log.warning("run.broke", error=what, where=where)
+        return Outcome(
+            ExitCode.FAILED,
+            counts,
+            f"The run stopped on an unexpected error: {what} at {where}. What it had committed stays.",
+            hint="Run it again; if that fails too, add --debug to see the traceback.",
+        )
+
+
+def safe_description(exc: BaseException) -> tuple[str, str]:
+    """Return what an unexpected exception is and where in certjobs it arose, without its text.
+
+    Exception texts quote rows: names, addresses, whole addresses of services.
+    """
+    what = exc.reason if isinstance(exc, StatementFailed) else type(exc).__name__
+    package = Path(__file__).parent
+    frames = [
+        frame for frame in traceback.extract_tb(exc.__traceback__) if Path(frame.filename).is_relative_to(package)
+    ]
+    if not frames:
+        return what, "an unknown place"
+    return what, f"{Path(frames[-1].filename).relative_to(package.parent)}:{frames[-1].lineno}"
+
+
+class Signals:
+    """SIGTERM and SIGINT as exceptions, where they may interrupt, and remembered where they may not."""
+
+    def __init__(self) -> None:
+        self._raising = False
+        self._shields = 0
+        self._pending: KeyboardInterrupt | None = None
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Catch the signals until the block ends. Outside the main thread the process's owner keeps them."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._arrived) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def raised(self) -> Iterator[None]:
+        """Let a signal interrupt the block."""
+        self._raising = True
+        try:
+            self._raise_pending()
+            yield
+        finally:
+            self._raising = False
+
+    @contextmanager
+    def shield(self) -> Iterator[None]:
+        """Let the block finish first when a signal arrives in it."""
+        self._shields += 1
+        try:
+            yield
+        finally:
+            self._shields -= 1
+        self._raise_pending()
+
+    def _arrived(self, number: int, _frame: FrameType | None) -> None:
+        self._pending = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+        self._raise_pending()
+
+    def _raise_pending(self) -> None:
+        if self._pending is not None and self._raising and not self._shields:
+            pending, self._pending = self._pending, None
+            raise pending

@@ -1,0 +1,72 @@
+"""What a job is given: its options, its day, its units of work, and what reaches outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from certjobs.domain.guard import Guard
+from certjobs.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from datetime import date, datetime
+    from uuid import UUID
+
+    from certjobs.db.organisations import Organisation
+    from certjobs.db.store import Store
+    from certjobs.ports import Log, Notifier, Progress
+
+OptionsT = TypeVar("OptionsT")
+
+
+@dataclass(frozen=True, slots=True)
+class JobContext(Generic[OptionsT]):
+    """Everything a job may touch.
+
+    ``transaction`` opens a unit of work, ``shield`` a stretch that a signal does not cut short. ``counts`` is kept
+    current as the job goes, so that a run that is cut short still says what it did.
+    """
+
+    run_id: UUID
+    job_name: str
+    options: OptionsT
+    started_at: datetime
+    as_of: date | None
+    transaction: Callable[[], AbstractContextManager[Store]]
+    shield: Callable[[], AbstractContextManager[None]]
+    notifier: Notifier | None
+    progress: Progress
+    log: Log
+    guard: Guard = field(default_factory=Guard)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def today(self, organisation: Organisation) -> date:
+        """Return the date in the organisation's time zone when the run started, or ``--as-of``.
+
+        Raises ConfigurationError when the organisation's time zone does not exist.
+        """
+        if self.as_of is not None:
+            return self.as_of
+        return local_date(self.started_at, organisation.code, organisation.time_zone)
+
+    def count(self, **steps: int) -> None:
+        """Add to the run's counts."""
+        for name, number in steps.items():
+            self.counts[name] = self.counts.get(name, 0) + number
+
+
+def local_date(moment: datetime, organisation: str, time_zone: str) -> date:
+    """Return the date of a moment in an organisation's time zone.
+
+    Raises ConfigurationError when there is no such time zone.
+    """
+    try:
+        return moment.astimezone(ZoneInfo(time_zone)).date()
+    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
+        msg = f"The organisation {organisation} has a time zone that does not exist."
+        raise ConfigurationError(
+            msg, hint=f"Set one, as in `certjobs orgs set {organisation} --time-zone Europe/Oslo`."
+        ) from exc

@@ -1,0 +1,241 @@
+"""expiry-check: pause the mentors whose certification has expired, and owe their coordinators a notice.
+
+ 1. Count, in one read, who is expired in each organisation with ``auto_pause``.
+ 2. Ask the guard. What it refuses is stored and named by a hash; nothing of it is touched.
+ 3. Pause in keyset batches, each its own transaction: status, audit and notices together or not at all. A batch that
+    fails is bisected, so that one mentor who cannot be paused stops nobody else.
+ 4. Count again: an expired mentor who is still active is refused, failed, or open; nobody is lost.
+ 5. Send the notices that are owed, after the commits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from certjobs.domain.outcome import Outcome, worst
+from certjobs.errors import CertjobsError, ExitCode, StatementFailed, UsageError
+from certjobs.jobs.delivery import deliver_pause_notices
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from certjobs.db.mentors import Cursor, Paused
+    from certjobs.db.organisations import Organisation
+    from certjobs.jobs.context import JobContext
+    from certjobs.ports import Advance
+
+SHOWN = 50  # paused mentors that a report names; the counts tell of all
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryCheckOptions:
+    """``org``: only this organisation's code; ``batch_size``: mentors paused in one transaction."""
+
+    org: str | None = None
+    batch_size: int = 500
+
+
+@dataclass(slots=True)
+class Plan:
+    """What tonight means for one organisation, and what became of it."""
+
+    organisation: Organisation
+    today: date
+    approved: int
+    unapproved: int
+    never_certified: int
+    allowance: int
+    guarded: dict[str, Any] | None = None
+    paused: int = 0
+    changed: int = 0
+    failed: list[int] = field(default_factory=list)
+    open: int = 0
+
+    @property
+    def refused(self) -> int:
+        """How many the guard keeps from being paused."""
+        return self.unapproved if self.guarded else 0
+
+
+def expiry_check(ctx: JobContext[ExpiryCheckOptions]) -> Outcome:
+    """Pause every active, expired mentor of organisations with ``auto_pause``, within the guard.
+
+    Afterwards each of them is paused with one audit row and one notice owed to each coordinator; or was refused by the
+    guard (exit 4), or could not be paused (exit 3). Again is nothing. Raises UsageError for an unknown organisation.
+    """
+    plans = [_plan(ctx, organisation) for organisation in _organisations(ctx)]
+    shown: list[Paused] = []
+    with ctx.progress.track("Pausing", sum(p.approved + p.unapproved - p.refused for p in plans)) as advance:
+        for plan in plans:
+            for approved in (True, False):
+                _pause(ctx, plan, shown, advance, approved=approved)
+    _account(ctx, plans)
+    unsent = deliver_pause_notices(ctx)
+    return _outcome(ctx, plans, shown, unsent)
+
+
+def _organisations(ctx: JobContext[ExpiryCheckOptions]) -> Sequence[Organisation]:
+    with ctx.transaction() as store:
+        known = store.organisations.all()
+    wanted = ctx.options.org
+    if wanted is not None and wanted not in {organisation.code for organisation in known}:
+        msg = f"There is no organisation {wanted!r}."
+        raise UsageError(msg, hint=f"Known: {', '.join(organisation.code for organisation in known)}.")
+    chosen = [organisation for organisation in known if wanted in (None, organisation.code)]
+    for organisation in chosen:
+        if not organisation.auto_pause:
+            ctx.log.info("expiry_check.left_alone", organisation=organisation.code, why="auto_pause is off")
+    return [organisation for organisation in chosen if organisation.auto_pause]
+
+
+def _plan(ctx: JobContext[ExpiryCheckOptions], organisation: Organisation) -> Plan:
+    """Count who is expired and ask the guard; store what it refuses, before anything else is written."""
+    today = ctx.today(organisation)
+    with ctx.transaction() as store:
+        approved, unapproved = store.mentors.count_expired(organisation.id, today, ctx.job_name)
+        never = store.mentors.count_never_certified(organisation.id)
+        active = store.mentors.count_active(organisation.id, ctx.guard.enough_active(unapproved))
+        plan = Plan(organisation, today, approved, unapproved, never, ctx.guard.allowance(active))
+        if not ctx.guard.allows(unapproved, active):
+            refused = store.guarded_sets.refuse_expired(organisation.id, today, ctx.job_name)
+            plan.guarded = {"organisation": organisation.code, "hash": refused.hash, "size": refused.size}
+    ctx.count(expired=approved + unapproved, never_certified=never)
+    if plan.guarded:
+        ctx.log.warning("expiry_check.refused", **plan.guarded)
+    return plan
+
+
+def _pause(
+    ctx: JobContext[ExpiryCheckOptions], plan: Plan, shown: list[Paused], advance: Advance, *, approved: bool
+) -> None:
+    """Pause in keyset batches: what a person approved, or what the guard lets a run do by itself.
+
+    The roster may change while the job runs. Outside an approval a run never pauses more than the allowance that the
+    guard gave before the first batch, however many became due meanwhile.
+    """
+    if not (plan.approved if approved else plan.unapproved - plan.refused):
+        return
+    after: Cursor | None = None
+    left = None if approved else plan.allowance
+    while left is None or left > 0:
+        limit = ctx.options.batch_size if left is None else min(ctx.options.batch_size, left)
+        with ctx.transaction() as store:
+            batch = store.mentors.expired_batch(
+                plan.organisation.id, plan.today, job_name=ctx.job_name, approved=approved, after=after, limit=limit
+            )
+        if not batch:
+            return
+        after = batch[-1]
+        paused = _pause_batch(ctx, plan, [cursor.mentor_id for cursor in batch])
+        left = None if left is None else left - len(paused)
+        shown += paused[: SHOWN - len(shown)]
+        advance(len(batch))
+
+
+def _pause_batch(ctx: JobContext[ExpiryCheckOptions], plan: Plan, mentor_ids: Sequence[int]) -> Sequence[Paused]:
+    """Pause a batch in one transaction; bisect it where that fails, down to the mentor who cannot be paused."""
+    try:
+        with ctx.transaction() as store:
+            paused = store.mentors.pause_expired(mentor_ids, plan.today)
+    except StatementFailed as exc:
+        if len(mentor_ids) > 1:
+            middle = len(mentor_ids) // 2
+            return [
+                *_pause_batch(ctx, plan, mentor_ids[:middle]),
+                *_pause_batch(ctx, plan, mentor_ids[middle:]),
+            ]
+        ctx.log.warning("expiry_check.mentor_failed", mentor_id=mentor_ids[0], error=exc.reason)
+        plan.failed += mentor_ids
+        ctx.count(failed=1)
+        return []
+    plan.paused += len(paused)
+    plan.changed += len(mentor_ids) - len(paused)
+    ctx.count(
+        paused=len(paused),
+        changed=len(mentor_ids) - len(paused),
+        notices_owed=sum(each.recipients for each in paused),
+        without_coordinator=sum(not each.has_coordinator for each in paused),
+    )
+    return paused
+
+
+def _account(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan]) -> None:
+    """Hold what was done against its causes, in one snapshot.
+
+    Raises CertjobsError where the audit or the notices do not add up. Expired mentors who are still active, though
+    neither refused nor failed, are open: they became due while the run was under way.
+    """
+    with ctx.transaction() as store:
+        events, notices = store.mentors.pauses_of_run(ctx.run_id)
+        for plan in plans:
+            left = sum(store.mentors.count_expired(plan.organisation.id, plan.today, ctx.job_name))
+            plan.open = max(0, left - plan.refused - len(plan.failed))
+    ctx.count(open=sum(plan.open for plan in plans))
+    if events != ctx.counts.get("paused", 0) or notices < ctx.counts.get("notices_owed", 0):
+        msg = (
+            f"The account of this run does not add up: {ctx.counts.get('paused', 0)} paused and {events} audited,"
+            f" {ctx.counts.get('notices_owed', 0)} notices owed and {notices} recorded."
+        )
+        raise CertjobsError(msg, hint="A trigger may be missing or disabled: run `certjobs db check`.")
+
+
+def _outcome(
+    ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan], shown: Sequence[Paused], unsent: str | None
+) -> Outcome:
+    """Say how it went: the worst of guard, failures and what is still owed."""
+    codes, sentences = [], []
+    for plan in plans:
+        name = plan.organisation.code
+        if plan.guarded:
+            codes.append(ExitCode.GUARD)
+            sentences.append(
+                f"{name}: {plan.guarded['size']} mentors would have been paused, more than the guard lets a run do by"
+                f" itself; look at them, then `certjobs approve {plan.guarded['hash'][:12]} --reason TEXT`."
+            )
+        if plan.failed:
+            codes.append(ExitCode.PARTIAL)
+            sentences.append(f"{name}: {len(plan.failed)} mentors could not be paused; the log names them by id.")
+        if plan.open:
+            codes.append(ExitCode.PARTIAL)
+            sentences.append(f"{name}: {plan.open} mentors became due during the run; run it again.")
+    if unsent:
+        codes.append(ExitCode.PARTIAL)
+        sentences.append(unsent)
+    return Outcome(
+        worst(codes), ctx.counts, " ".join(sentences) or None, details=_details(ctx, plans, shown)
+    )
+
+
+def _details(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan], shown: Sequence[Paused]) -> dict[str, Any]:
+    with ctx.transaction() as store:
+        failed = store.mentors.refs([mentor_id for plan in plans for mentor_id in plan.failed[:SHOWN]])
+    return {
+        "organisations": [
+            {
+                "organisation": plan.organisation.code,
+                "today": plan.today.isoformat(),
+                "expired": plan.approved + plan.unapproved,
+                "paused": plan.paused,
+                "changed_meanwhile": plan.changed,
+                "failed": len(plan.failed),
+                "refused": plan.refused,
+                "open": plan.open,
+                "never_certified": plan.never_certified,
+            }
+            for plan in plans
+        ],
+        "guarded": [plan.guarded for plan in plans if plan.guarded],
+        "failed": sorted(failed.values()),
+        "paused": [
+            {
+                "mentor_ref": each.mentor_ref,
+                "organisation": each.organisation,
+                "chapter": each.chapter,
+                "certification_expiry": each.certification_expiry.isoformat(),
+                "notices": each.recipients,
+            }
+            for each in shown
+        ],
+    }

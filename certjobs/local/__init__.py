@@ -1,0 +1,1 @@
+"""For local work only (extra ``local``): an embedded PostgreSQL and a sample roster."""

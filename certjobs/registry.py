@@ -1,0 +1,75 @@
+"""The jobs by name. Adding a job is one entry here and one function in ``jobs/``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from certjobs.errors import UsageError
+from certjobs.jobs.expiry_check import ExpiryCheckOptions, expiry_check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from certjobs.domain.outcome import Outcome
+    from certjobs.jobs.context import JobContext
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """A job: its name, the function, the dataclass of its options, and whether only one run may work at a time.
+
+    ``aliases`` are the names that the specification and its schedulers use.
+    """
+
+    name: str
+    summary: str
+    function: Callable[[JobContext[Any]], Outcome]
+    options: type[Any]
+    exclusive: bool
+    aliases: tuple[str, ...] = ()
+
+    def make_options(self, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Any:
+        """Return the job's options: what was given, else the default where the job knows it, else the job's own."""
+        known = {each.name for each in fields(self.options)}
+        chosen = {name: value for name, value in defaults.items() if name in known}
+        return self.options(**chosen | {name: value for name, value in given.items() if value is not None})
+
+
+JOBS: tuple[JobSpec, ...] = (
+    JobSpec(
+        name="expiry-check",
+        summary="Pause mentors whose certification has expired.",
+        function=expiry_check,
+        options=ExpiryCheckOptions,
+        exclusive=True,
+        aliases=("certification_expiry_check",),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NoOptions:
+    """A job that takes none."""
+
+
+def unknown(name: str, error: UsageError) -> JobSpec:
+    """Return a job that only fails: a scheduler with a wrong name leaves a failed row instead of no trace."""
+
+    def fail(_ctx: JobContext[Any]) -> Outcome:
+        raise error
+
+    return JobSpec(name[:60], "", fail, NoOptions, exclusive=False)
+
+
+def find(name: str) -> JobSpec:
+    """Return the job of a name or alias.
+
+    Raises UsageError that lists the names there are.
+    """
+    for spec in JOBS:
+        if name in (spec.name, *spec.aliases):
+            return spec
+    known = ", ".join(spec.name for spec in JOBS)
+    msg = f"There is no job called {name[:60]!r}."
+    raise UsageError(msg, hint=f"Jobs: {known}.")

@@ -1,0 +1,17 @@
+DROP TRIGGER certjobs_append_only ON mentor_status_events;
+DROP TRIGGER certjobs_append_only ON certification_events;
+DROP TRIGGER certjobs_audit_removed ON certifications;
+DROP TRIGGER certjobs_audit_changed ON certifications;
+DROP TRIGGER certjobs_audit_added ON certifications;
+DROP TRIGGER certjobs_audit_arrival ON peer_mentors;
+DROP TRIGGER certjobs_audit_status ON peer_mentors;
+DROP FUNCTION certjobs_refuse_rewriting();
+DROP FUNCTION certjobs_audit_certifications_removed();
+DROP FUNCTION certjobs_audit_certifications_changed();
+DROP FUNCTION certjobs_audit_certifications_added();
+DROP FUNCTION certjobs_certification_facts(text, date, date, date);
+DROP FUNCTION certjobs_audit_arrival();
+DROP FUNCTION certjobs_audit_status();
+DROP FUNCTION certjobs_today(text);
+DROP FUNCTION certjobs_actor();
+DROP FUNCTION certjobs_setting(text);

@@ -1,0 +1,10 @@
+DROP TRIGGER certjobs_pause_reason ON peer_mentors;
+DROP TRIGGER certjobs_expiry_deleted ON certifications;
+DROP TRIGGER certjobs_expiry_updated ON certifications;
+DROP TRIGGER certjobs_expiry_inserted ON certifications;
+DROP FUNCTION certjobs_keep_pause_reason();
+DROP FUNCTION certjobs_certifications_deleted();
+DROP FUNCTION certjobs_certifications_updated();
+DROP FUNCTION certjobs_certifications_inserted();
+DROP FUNCTION certjobs_refresh_certification_expiry(bigint[]);
+DROP INDEX ix_peer_mentors_active_expiry;

@@ -1,0 +1,36 @@
+-- Roles belong to the whole cluster: another database may have created this one, or be creating it right now.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'certjobs_job') THEN
+        CREATE ROLE certjobs_job NOLOGIN;
+    END IF;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN
+    NULL;
+END
+$$;
+
+GRANT USAGE ON SCHEMA public TO certjobs_job;
+GRANT SELECT ON certjobs_schema_version, organisations, chapters, coordinators, coordinator_assignments, peer_mentors,
+                certifications, certification_events, mentor_status_events, notifications, scheduler_run_log, job_lock,
+                guarded_sets, guarded_set_members
+             TO certjobs_job;
+
+-- Status and audit are reached only through this function and its triggers.
+GRANT EXECUTE ON FUNCTION certjobs_pause_expired(bigint[], date) TO certjobs_job;
+
+GRANT INSERT ON notifications TO certjobs_job;
+GRANT UPDATE (status, attempt, not_before, last_error, message_id, claimed_by_run, sent_at) ON notifications
+   TO certjobs_job;
+
+GRANT INSERT ON scheduler_run_log TO certjobs_job;
+GRANT UPDATE (finished_at, heartbeat_at, backend_pid, backend_start, status, exit_code, error_message, counts)
+   ON scheduler_run_log TO certjobs_job;
+
+GRANT INSERT, DELETE ON job_lock TO certjobs_job;
+GRANT UPDATE (heartbeat_at, backend_pid, backend_start) ON job_lock TO certjobs_job;
+GRANT USAGE ON SEQUENCE job_lock_fencing_token TO certjobs_job;
+
+-- A job stores what it refused; it cannot approve it.
+GRANT INSERT (hash, job_name, organisation_id, size, run_id) ON guarded_sets TO certjobs_job;
+GRANT UPDATE (refused_at, run_id) ON guarded_sets TO certjobs_job;
+GRANT INSERT ON guarded_set_members TO certjobs_job;

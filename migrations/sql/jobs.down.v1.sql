@@ -1,0 +1,12 @@
+DROP FUNCTION certjobs_pause_expired(bigint[], date);
+DROP FUNCTION certjobs_notice_key(text, bigint, date, integer, bigint);
+DROP FUNCTION certjobs_abandon_dead_runs(uuid);
+DROP FUNCTION certjobs_acquire_lock(text, uuid, text);
+DROP FUNCTION certjobs_session_start();
+DROP FUNCTION certjobs_owner_is_dead(integer, timestamptz, timestamptz);
+DROP TABLE guarded_set_members;
+DROP TABLE guarded_sets;
+DROP TABLE job_lock;
+DROP SEQUENCE job_lock_fencing_token;
+DROP TABLE scheduler_run_log;
+DROP TABLE notifications;

@@ -1,0 +1,242 @@
+"""Fixtures: one embedded server per test process, one cloned database per test, the command line in and out of process."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, settings
+
+from certjobs.cli import main
+from certjobs.db import engine as db_engine
+from certjobs.db import schema
+from certjobs.local import postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ROOT = Path(__file__).parents[1]
+TEMPLATE = "certjobs_template"
+JOB_LOGIN = "certjobs_test_job"  # a login role with the job's privileges and no others
+
+# Database examples are slow by nature and differ in time from machine to machine.
+settings.register_profile(
+    "certjobs",
+    deadline=None,
+    max_examples=int(os.environ.get("CERTJOBS_HYPOTHESIS_EXAMPLES", "50")),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("certjobs")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command returned and printed."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    def json(self) -> Any:
+        """Return the one JSON document on stdout."""
+        return json.loads(self.stdout)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """An embedded server; ``url`` and ``job_url`` give a database's address for its owner and for the job's login."""
+
+    address: str
+
+    def url(self, database: str) -> str:
+        """Return the address for the owner (a superuser)."""
+        return self.address.replace("/postgres?", f"/{database}?")
+
+    def job_url(self, database: str) -> str:
+        """Return the address for a login that has the role certjobs_job and nothing else."""
+        return self.url(database).replace("//postgres@", f"//{JOB_LOGIN}@")
+
+    def execute(self, statement: str) -> None:
+        """Run one statement outside of any test database."""
+        with psycopg.connect(self.address, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@dataclass(frozen=True)
+class TestDatabase:
+    """One test's own database, migrated."""
+
+    __test__ = False
+    name: str
+    url: str
+    job_url: str
+
+    def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """Open a connection as owner, in autocommit."""
+        return psycopg.connect(self.url, autocommit=True)
+
+    def all(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Return every row of a query."""
+        with self.connect() as connection:
+            return connection.execute(query, parameters).fetchall()
+
+    def one(self, query: str, *parameters: Any) -> Any:
+        """Return the one value of a query."""
+        ((value,),) = self.all(query, *parameters)
+        return value
+
+    def execute(self, statement: str, *parameters: Any) -> None:
+        """Run one statement."""
+        with self.connect() as connection:
+            connection.execute(statement, parameters)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Start this test process's own server, with a migrated template database and the job's login."""
+    directory = Path(tempfile.mkdtemp(prefix="certjobs-test-"))
+    try:
+        with postgres.server(directory) as address:
+            found = Cluster(address)
+            for parameter in ("fsync", "synchronous_commit", "full_page_writes"):
+                found.execute(f"ALTER SYSTEM SET {parameter} = off")
+            found.execute("SELECT pg_reload_conf()")
+            found.execute(f"CREATE DATABASE {TEMPLATE}")
+            migrate(found.url(TEMPLATE))
+            found.execute(f"CREATE ROLE {JOB_LOGIN} LOGIN IN ROLE certjobs_job")
+            yield found
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def migrate(url: str) -> None:
+    """Bring a database to head."""
+    engine = db_engine.create_engine(
+        db_engine.database_url(url), application_name="tests", statement_timeout=60, lock_timeout=10
+    )
+    schema.upgrade(engine)
+    engine.dispose()
+
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def empty_database(cluster: Cluster) -> Iterator[TestDatabase]:
+    """Give the test a database of its own in which no migration ran."""
+    yield from _database(cluster, "template0")
+
+
+@pytest.fixture
+def database(cluster: Cluster) -> Iterator[TestDatabase]:
+    """Give the test a migrated database of its own: HLF exists, no mentor does."""
+    yield from _database(cluster, TEMPLATE)
+
+
+def _database(cluster: Cluster, template: str) -> Iterator[TestDatabase]:
+    name = f"test_{next(_numbers)}"
+    cluster.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log")
+    try:
+        yield TestDatabase(name, cluster.url(name), cluster.job_url(name))
+    finally:
+        cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the developer's own settings out of the tests, and the tests' local data out of the developer's."""
+    for name in list(os.environ):
+        if name.startswith("CERTJOBS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("CERTJOBS_LOCAL_DIR", str(tmp_path / "local"))
+    monkeypatch.setenv("CERTJOBS_ACTOR", "test")
+
+
+class Certjobs:
+    """Run a command in this process, as the shell would: arguments in, exit code and output out."""
+
+    def __init__(self, default_url: str | None) -> None:
+        self._default_url = default_url
+
+    def __call__(
+        self, *argv: str, url: str | None = None, env: Mapping[str, str] | None = None, stdin: bytes = b""
+    ) -> Result:
+        """Run ``certjobs *argv`` on ``url`` (default: the test's database, as owner)."""
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.environment(url, env).items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+            with redirect_stdout(out), redirect_stderr(err):
+                exit_code = main(list(argv))
+        return Result(exit_code, out.getvalue(), err.getvalue())
+
+    def environment(self, url: str | None, env: Mapping[str, str] | None) -> dict[str, str]:
+        """Return the variables that the command gets besides the test's own."""
+        address = url or self._default_url
+        return ({"CERTJOBS_DATABASE_URL": address} if address else {}) | dict(env or {})
+
+
+class CertjobsProcess(Certjobs):
+    """Run a command as a process of its own."""
+
+    def __call__(
+        self, *argv: str, url: str | None = None, env: Mapping[str, str] | None = None, stdin: bytes = b""
+    ) -> Result:
+        """Run ``certjobs *argv`` to its end."""
+        done = subprocess.run(  # noqa: S603 - our own program
+            self.command(*argv),
+            env=os.environ | self.environment(url, env),
+            input=stdin,
+            capture_output=True,
+            check=False,
+            timeout=120,
+        )
+        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def start(
+        self, *argv: str, url: str | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start ``certjobs *argv`` and return the process."""
+        return subprocess.Popen(  # noqa: S603 - our own program
+            self.command(*argv),
+            env=os.environ | self.environment(url, env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    @staticmethod
+    def command(*argv: str) -> list[str]:
+        """Return the command line."""
+        return [sys.executable, "-m", "certjobs", *argv]
+
+
+@pytest.fixture
+def certjobs(database: TestDatabase) -> Certjobs:
+    """Return the command line, in this process, on the test's database."""
+    return Certjobs(database.url)
+
+
+@pytest.fixture
+def certjobs_process(database: TestDatabase) -> CertjobsProcess:
+    """Return the command line as real processes, on the test's database."""
+    return CertjobsProcess(database.url)
+
+
+@pytest.fixture
+def certjobs_unset() -> Certjobs:
+    """Return the command line with no database configured."""
+    return Certjobs(None)

@@ -1,0 +1,1 @@
+"""Replays of whole stretches of nights, checked against a model written independently of the product."""
