@@ -1,18 +1,53 @@
-# Everything a developer or a stranger runs. Only Python 3.11, pip, venv, make and git are expected on the machine.
+# Everything a developer or a stranger runs. Only Python 3.11 or later, pip, venv, make and git are expected.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
 PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+BIN := .venv/bin
+STAMP := .venv/.installed
+export CERTJOBS_LOCAL_DIR ?= $(CURDIR)/.certjobs
+# The tests and benchmarks have servers of their own.
+export PYTEST_XDIST_AUTO_NUM_WORKERS ?= 2
 
-.PHONY: demo test replay bench check format lock clean
+.PHONY: help demo test replay bench check format lock clean
 
-$(STAMP): requirements.lock pyproject.toml certjobs/__init__.py
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or later is needed: set PYTHON=/path/to/python3" >&2; exit 1; }
-	@echo "Setting up $(VENV) (once; about a minute) ..."
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+help: ## list what can be made
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
+
+demo: $(STAMP) ## see a first night on a sample roster
+	@$(BIN)/python -m certjobs demo
+
+test: $(STAMP) ## run the tests
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal --cov --cov-report=term --cov-fail-under=95
+
+replay: $(STAMP) ## run the long replays of the public register, where it is at hand
+	@$(BIN)/python -m pytest -q -n auto -m replay
+
+bench: $(STAMP) ## measure against yardsticks, in one table
+	@$(BIN)/python -m benchmarks
+
+check: $(STAMP) ## run every static check
+	@.ci/check
+
+format: $(STAMP) ## format the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix-only .
+
+lock: ## renew requirements.lock from pyproject.toml (needs uv)
+	@uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --all-extras --group dev --upgrade --quiet -o requirements.lock
+	@if grep -n '://' requirements.lock; then echo "requirements.lock must hold no URL" >&2; exit 1; fi
+
+clean: ## remove what these commands made
+	rm -rf .venv .certjobs .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or later is needed; name it with PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11; name another with PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "Setting up .venv, once; it takes about a minute ..."
+	@[ -e $(STAMP) ] || rm -rf .venv
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m compileall -q certjobs migrations
 	@touch $(STAMP)

@@ -20,9 +20,9 @@ from certjobs.db import schema
 from certjobs.db.locks import RunSession
 from certjobs.db.runs import NewRun
 from certjobs.db.store import Attribution, Database, DryDatabase, Fence, Store, dry_database
+from certjobs.domain.days import local_date
 from certjobs.domain.guard import Guard
 from certjobs.errors import ConfigurationError, UsageError
-from certjobs.jobs.context import local_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -196,7 +196,6 @@ class Environment:
                 yield database
         else:
             yield Database(self.engine, attribution)
-
 
     def upgrade_schema(self) -> tuple[Sequence[schema.Step], str | None]:
         """Bring the schema to head, and return the migrations that ran and the version now."""

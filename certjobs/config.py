@@ -78,9 +78,7 @@ class _FileVariables(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """Return every setting that a _FILE variable gives."""
-        found = {
-            name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()
-        }
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
         return {name: value for name, value in found.items() if value is not None}
 
 

@@ -24,46 +24,71 @@ name or an address.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
 class ExitCode(IntEnum):
-    """The exit code of a command and what it tells the scheduler.
+    """The exit code of a command. What each tells the scheduler stands in ``EXITS``."""
 
-    ``status`` is what the run-log row says, ``meaning`` and ``who_acts`` are for people, ``retry`` tells whether
-    starting the same command again can help without anyone doing anything.
-    """
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    PARTIAL = 3
+    GUARD = 4
+    INPUT = 65
+    UNAVAILABLE = 69
+    LOCKED = 75
+    CREDENTIALS = 77
+    CONFIGURATION = 78
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+    @property
+    def status(self) -> str:
+        """What the run-log row says."""
+        return EXITS[self].status
+
+    @property
+    def meaning(self) -> str:
+        """What happened, for people."""
+        return EXITS[self].meaning
+
+    @property
+    def who_acts(self) -> str:
+        """Who has to do something about it."""
+        return EXITS[self].who_acts
+
+    @property
+    def retry(self) -> bool:
+        """Whether starting the same command again can help without anyone doing anything."""
+        return EXITS[self].retry
+
+
+class Exit(NamedTuple):
+    """A line of the table of exit codes."""
 
     status: str
     meaning: str
     who_acts: str
     retry: bool
 
-    def __new__(cls, code: int, status: str, meaning: str, who_acts: str, retry: bool) -> ExitCode:  # noqa: FBT001 - an enum's fields
-        """Attach the columns of the table to the number."""
-        member = int.__new__(cls, code)
-        member._value_ = code
-        member.status, member.meaning, member.who_acts, member.retry = status, meaning, who_acts, retry
-        return member
 
-    OK = 0, "succeeded", "done, also when there was nothing to do", "nobody", False
-    FAILED = 1, "failed", "cause unknown", "look", True
-    USAGE = 2, "failed", "wrong usage, unknown job", "the caller", False
-    PARTIAL = 3, "partial", "work owed is still open at the end", "a retry, then the next run", True
-    GUARD = 4, "failed", "refused by the guard against mass change", "a person approves", False
-    INPUT = 65, "failed", "input file rejected, nothing written", "the caller", False
-    UNAVAILABLE = 69, "failed", "database, portal or notifier unreachable", "retry later", True
-    LOCKED = 75, "skipped", "another live run holds the lock", "nobody", True
-    CREDENTIALS = 77, "failed", "credentials rejected", "rotate them", False
-    CONFIGURATION = (
-        78,
-        "failed",
-        "configuration missing or invalid, schema not at head",
-        "the operator",
-        False,
-    )
-    INTERRUPTED = 130, "failed", "interrupted; work committed so far stays", "nobody", True
-    TERMINATED = 143, "failed", "terminated; work committed so far stays", "nobody", True
+EXITS: dict[ExitCode, Exit] = {
+    ExitCode.OK: Exit("succeeded", "done, also when there was nothing to do", "nobody", retry=False),
+    ExitCode.FAILED: Exit("failed", "cause unknown", "look", retry=True),
+    ExitCode.USAGE: Exit("failed", "wrong usage, unknown job", "the caller", retry=False),
+    ExitCode.PARTIAL: Exit("partial", "work owed is still open at the end", "a retry, then the next run", retry=True),
+    ExitCode.GUARD: Exit("failed", "refused by the guard against mass change", "a person approves", retry=False),
+    ExitCode.INPUT: Exit("failed", "input file rejected, nothing written", "the caller", retry=False),
+    ExitCode.UNAVAILABLE: Exit("failed", "database, portal or notifier unreachable", "retry later", retry=True),
+    ExitCode.LOCKED: Exit("skipped", "another live run holds the lock", "nobody", retry=True),
+    ExitCode.CREDENTIALS: Exit("failed", "credentials rejected", "rotate them", retry=False),
+    ExitCode.CONFIGURATION: Exit(
+        "failed", "configuration missing or invalid, schema not at head", "the operator", retry=False
+    ),
+    ExitCode.INTERRUPTED: Exit("failed", "interrupted; work committed so far stays", "nobody", retry=True),
+    ExitCode.TERMINATED: Exit("failed", "terminated; work committed so far stays", "nobody", retry=True),
+}
 
 
 class CertjobsError(Exception):

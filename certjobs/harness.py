@@ -47,11 +47,25 @@ _NEVER_ALERT = frozenset({ExitCode.OK, ExitCode.LOCKED, ExitCode.INTERRUPTED, Ex
 class Resources(Protocol):
     """What a run is carried out with; the composition root provides it."""
 
-    clock: Clock
-    progress: Progress
-    guard: Guard
-    notifier: Notifier | None
-    alerter: Alerter | None
+    @property
+    def clock(self) -> Clock:
+        """Where time comes from."""
+
+    @property
+    def progress(self) -> Progress:
+        """Where a person sees how far the run has come."""
+
+    @property
+    def guard(self) -> Guard:
+        """How much a run may change by itself."""
+
+    @property
+    def notifier(self) -> Notifier | None:
+        """What carries notices, or None where no channel is set."""
+
+    @property
+    def alerter(self) -> Alerter | None:
+        """Who tells operations people, or None."""
 
     def check_schema(self) -> None:
         """Raise unless the database is reachable and its schema at head."""

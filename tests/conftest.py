@@ -1,4 +1,4 @@
-"""Fixtures: one embedded server per test process, one cloned database per test, the command line in and out of process."""
+"""Fixtures: an embedded server per test process, a cloned database per test, the command line in and out of process."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ class CertjobsProcess(Certjobs):
         self, *argv: str, url: str | None = None, env: Mapping[str, str] | None = None, stdin: bytes = b""
     ) -> Result:
         """Run ``certjobs *argv`` to its end."""
-        done = subprocess.run(  # noqa: S603 - our own program
+        done = subprocess.run(
             self.command(*argv),
             env=os.environ | self.environment(url, env),
             input=stdin,
@@ -210,7 +210,7 @@ class CertjobsProcess(Certjobs):
         self, *argv: str, url: str | None = None, env: Mapping[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
         """Start ``certjobs *argv`` and return the process."""
-        return subprocess.Popen(  # noqa: S603 - our own program
+        return subprocess.Popen(
             self.command(*argv),
             env=os.environ | self.environment(url, env),
             stdin=subprocess.DEVNULL,

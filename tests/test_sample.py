@@ -148,7 +148,7 @@ def python(code: str, hash_seed: str = "random") -> str:
     """Run code in a fresh interpreter and return what it prints."""
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code]
-    done = subprocess.run(  # noqa: S603 - this interpreter, code from this file
+    done = subprocess.run(
         command, env=environment, capture_output=True, text=True, check=True, timeout=60
     )
     return done.stdout.strip()
@@ -284,11 +284,7 @@ def test_most_expired_yesterday_and_a_few_in_missed_nights(as_of: date) -> None:
 @every_night
 def test_one_expired_only_by_withdrawal(as_of: date) -> None:
     """Exactly one mentor to be paused would be valid, had the certification not been withdrawn today."""
-    found = [
-        mentor
-        for mentor in to_pause(as_of)
-        if any(held.expires_on >= as_of for held in mentor.certifications)
-    ]
+    found = [mentor for mentor in to_pause(as_of) if any(held.expires_on >= as_of for held in mentor.certifications)]
     assert len(found) == 1
     assert [held.withdrawn_on for held in found[0].certifications] == [as_of]
     assert found[0].days_left(as_of) == -1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from certjobs.domain.days import local_date
 from certjobs.errors import UsageError
-from certjobs.jobs.context import local_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,9 +46,7 @@ def pause(transaction: Transaction, ref: str, reason: str) -> Changed:
     return Changed(replace(mentor, status="paused", pause_reason=reason), changed=True)
 
 
-def reinstate(
-    transaction: Transaction, ref: str, *, as_of: date | None, now: datetime, force: bool
-) -> Changed:
+def reinstate(transaction: Transaction, ref: str, *, as_of: date | None, now: datetime, force: bool) -> Changed:
     """Make a paused mentor active again. Again is nothing.
 
     Raises UsageError for an unknown mentor, and for one without a valid certification on the day unless ``force``; the

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from certjobs.domain.days import is_time_zone
 from certjobs.domain.roster_csv import is_address
 from certjobs.errors import UsageError
 
@@ -33,12 +33,9 @@ def set_organisation(transaction: Transaction, code: str, given: Mapping[str, An
     if not changes:
         msg = "Nothing to set."
         raise UsageError(msg, hint="See `certjobs orgs set --help`.")
-    if "time_zone" in changes:
-        try:
-            ZoneInfo(changes["time_zone"])
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            msg = f"There is no time zone {changes['time_zone'][:60]!r}."
-            raise UsageError(msg, hint="Use a name as Europe/Oslo.") from None
+    if "time_zone" in changes and not is_time_zone(changes["time_zone"]):
+        msg = f"There is no time zone {changes['time_zone'][:60]!r}."
+        raise UsageError(msg, hint="Use a name as Europe/Oslo.")
     if "fallback_address" in changes:
         changes["fallback_address"] = changes["fallback_address"].strip().lower()
         if not is_address(changes["fallback_address"]):

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from certjobs.db.store import Store
 
 
-def import_roster(
-    transaction: Callable[[], AbstractContextManager[Store]], stream: BinaryIO
-) -> tuple[int, Merged]:
+def import_roster(transaction: Callable[[], AbstractContextManager[Store]], stream: BinaryIO) -> tuple[int, Merged]:
     """Import a roster file and return its number of rows and what they changed; all of it or nothing.
 
     Idempotent by the external references of mentors and certifications. Raises RosterRejected with every problem of

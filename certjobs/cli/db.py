@@ -11,7 +11,7 @@ app = typer.Typer(help="Create, update and check the schema.", no_args_is_help=T
 
 @app.command("upgrade", epilog=ADMIN_EXITS)
 def upgrade(local: Local = False, json: Json = False, debug: Debug = False) -> None:  # noqa: ARG001 - read by main
-    """Bring the schema to the version that this program needs.
+    r"""Bring the schema to the version that this program needs.
 
     Needs a user that may create tables and roles. Roster tables that are already there are checked column by column
     and refused with the list of what is missing; they are never altered silently. Again is nothing.

@@ -23,7 +23,7 @@ def approve(
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - read by main
 ) -> None:
-    """Let the next runs of 48 hours do a set of changes that the guard refused.
+    r"""Let the next runs of 48 hours do a set of changes that the guard refused.
 
     What became due since is not covered: the guard looks at it by itself.
 

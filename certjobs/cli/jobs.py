@@ -19,9 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def expiry_check(
-    org: Annotated[
-        str | None, typer.Option("--org", metavar="CODE", help="Only this organisation, as HLF.")
-    ] = None,
+    org: Annotated[str | None, typer.Option("--org", metavar="CODE", help="Only this organisation, as HLF.")] = None,
     batch_size: Annotated[
         int | None,
         typer.Option("--batch-size", min=1, max=10_000, help="Mentors paused in one transaction.", show_default=False),
@@ -32,7 +30,7 @@ def expiry_check(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Pause mentors whose certification has expired, and owe their coordinators a notice.
+    r"""Pause mentors whose certification has expired, and owe their coordinators a notice.
 
     Only organisations with auto_pause are touched, and mentors paused for another reason are left alone. A run that
     would pause unusually many stores the set, pauses none of them and exits 4 until a person approves it.
@@ -62,7 +60,7 @@ def run(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Run any registered job by name, with its default options.
+    r"""Run any registered job by name, with its default options.
 
     \b
     Examples:

@@ -32,7 +32,7 @@ def pause(
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - read by main
 ) -> None:
-    """Pause an active mentor for a reason of your own. The nightly job then leaves the mentor alone.
+    r"""Pause an active mentor for a reason of your own. The nightly job then leaves the mentor alone.
 
     \b
     Example:
@@ -63,7 +63,7 @@ def reinstate(
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - read by main
 ) -> None:
-    """Make a paused mentor active again. A renewal alone never does that.
+    r"""Make a paused mentor active again. A renewal alone never does that.
 
     \b
     Example:
@@ -77,7 +77,5 @@ def reinstate(
         local=local, dry_run=dry_run, as_of=as_date(as_of), json=json, reason=clean_reason(reason)
     )
     with bootstrap.environment(request, render.progress()) as env, env.administration() as database:
-        changed = mentors.reinstate(
-            database.transaction, mentor, as_of=request.as_of, now=env.clock.now(), force=force
-        )
+        changed = mentors.reinstate(database.transaction, mentor, as_of=request.as_of, now=env.clock.now(), force=force)
     render.mentor_changed(changed, dry_run=dry_run, as_json=json)

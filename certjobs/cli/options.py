@@ -12,9 +12,7 @@ from certjobs.errors import ExitCode
 if TYPE_CHECKING:
     from datetime import date
 
-Local = Annotated[
-    bool, typer.Option("--local", help="Work on an embedded PostgreSQL on this machine (extra 'local').")
-]
+Local = Annotated[bool, typer.Option("--local", help="Work on an embedded PostgreSQL on this machine (extra 'local').")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Do everything, say what would happen, and roll all of it back.")
 ]
@@ -56,7 +54,5 @@ def exits(*codes: ExitCode) -> str:
     return "\b\n" + "\n".join(["Exit status:", *lines])
 
 
-JOB_EXITS = exits(
-    ExitCode.PARTIAL, ExitCode.GUARD, ExitCode.LOCKED, ExitCode.INTERRUPTED, ExitCode.TERMINATED
-)
+JOB_EXITS = exits(ExitCode.PARTIAL, ExitCode.GUARD, ExitCode.LOCKED, ExitCode.INTERRUPTED, ExitCode.TERMINATED)
 ADMIN_EXITS = exits()

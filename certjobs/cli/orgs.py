@@ -18,9 +18,11 @@ def list_(local: Local = False, json: Json = False, debug: Debug = False) -> Non
     from certjobs.admin import organisations
     from certjobs.cli import render
 
-    with bootstrap.environment(bootstrap.Request(local=local, json=json), render.progress()) as env:
-        with env.administration() as database:
-            found = organisations.list_organisations(database.transaction)
+    with (
+        bootstrap.environment(bootstrap.Request(local=local, json=json), render.progress()) as env,
+        env.administration() as database,
+    ):
+        found = organisations.list_organisations(database.transaction)
     render.organisations(found, as_json=json)
 
 
@@ -41,16 +43,14 @@ def set_(
     ] = None,
     fallback_address: Annotated[
         str | None,
-        typer.Option(
-            "--fallback-address", metavar="ADDRESS", help="Who is told of mentors that have no coordinator."
-        ),
+        typer.Option("--fallback-address", metavar="ADDRESS", help="Who is told of mentors that have no coordinator."),
     ] = None,
     dry_run: DryRun = False,
     local: Local = False,
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - read by main
 ) -> None:
-    """Change settings of an organisation; what is not named stays.
+    r"""Change settings of an organisation; what is not named stays.
 
     \b
     Examples:

@@ -13,7 +13,7 @@ from uuid import UUID
 from certjobs.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import Console
 
@@ -42,7 +42,9 @@ def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[object]]
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
     for position, heading in enumerate(headings):
-        numbers = bool(rows) and all(isinstance(row[position], int) and not isinstance(row[position], bool) for row in rows)
+        numbers = bool(rows) and all(
+            isinstance(row[position], int) and not isinstance(row[position], bool) for row in rows
+        )
         table.add_column(heading, justify="right" if numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
@@ -51,7 +53,7 @@ def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[object]]
 
 def _cell(value: object) -> str:
     if value is None or value == "":
-        return "–"
+        return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
@@ -120,20 +122,30 @@ def report(found: Report, *, as_json: bool) -> None:
             [[each[key] for key in keys] for each in details["organisations"]],
         )
     if details.get("paused"):
-        _paused(details["paused"], outcome.counts.get("paused", 0))
-    notices = {name: number for name, number in outcome.counts.items() if name.startswith("notices_") and number}
-    if notices:
-        parts = [f"{number} {name.removeprefix('notices_')}" for name, number in notices.items()]
-        _say(f"Notices: {', '.join(parts)}.")
+        _paused(details["paused"], outcome.counts.get("paused", 0), dry_run=found.dry_run)
+    elif details.get("organisations"):
+        _say("Nobody was paused." if not found.dry_run else "Nobody would be paused.")
+    _notices(outcome.counts, details.get("channel"))
     for each in details.get("failed", ()):
         _say(f"Not paused, because the database refused it: {each}")
     _verdict(found)
 
 
-def _paused(mentors: Sequence[dict[str, Any]], total: int) -> None:
+def _notices(counts: Mapping[str, int], channel: str | None) -> None:
+    found = {name.removeprefix("notices_"): number for name, number in counts.items() if name.startswith("notices_")}
+    if not any(found.values()):
+        return
+    parts = ", ".join(
+        f"{number} {'still owed' if name == 'open' else name}" for name, number in found.items() if number
+    )
+    why = " No channel is set, so they stay owed: see CERTJOBS_NOTIFY_CHANNEL." if channel == "none" else ""
+    _say(f"Notices to coordinators: {parts}.{why}")
+
+
+def _paused(mentors: Sequence[dict[str, Any]], total: int, *, dry_run: bool) -> None:
     more = f" (the first {len(mentors)} of {total})" if total > len(mentors) else ""
     _table(
-        f"Paused{more}",
+        f"{'Would be paused' if dry_run else 'Paused'}{more}",
         ("mentor", "organisation", "chapter", "last valid day", "notices"),
         [
             (each["mentor_ref"], each["organisation"], each["chapter"], each["certification_expiry"], each["notices"])
@@ -179,7 +191,9 @@ def _seconds(each: Run) -> str | None:
 
 
 def _counted(counts: dict[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in counts.items() if number) or "nothing to do"
+    return (
+        ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in counts.items() if number) or "nothing to do"
+    )
 
 
 def _run_document(each: Run) -> dict[str, Any]:
@@ -307,5 +321,3 @@ def differences(found: Sequence[str], *, as_json: bool) -> None:
         _json({"differences": list(found)})
         return
     _say(*(found or ["The schema is as this program needs it."]))
-
-

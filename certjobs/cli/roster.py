@@ -23,7 +23,7 @@ def import_(
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - read by main
 ) -> None:
-    """Import mentors and their certifications from a CSV file, all of it or nothing.
+    r"""Import mentors and their certifications from a CSV file, all of it or nothing.
 
     One row a certification; a mentor without one has those columns empty. The columns, found by the header in any
     order: mentor_ref, name, organisation, chapter, coordinators, certificate_ref, issued_on, expires_on, withdrawn_on.
@@ -43,9 +43,7 @@ def import_(
     from certjobs.cli import render
     from certjobs.errors import UsageError
 
-    request = bootstrap.Request(
-        local=local, dry_run=dry_run, as_of=as_date(as_of), json=json, reason="roster import"
-    )
+    request = bootstrap.Request(local=local, dry_run=dry_run, as_of=as_date(as_of), json=json, reason="roster import")
     with bootstrap.environment(request, render.progress()) as env, env.administration() as database:
         try:
             stream = sys.stdin.buffer if file == "-" else Path(file).open("rb")  # noqa: SIM115 - closed just below
@@ -59,7 +57,7 @@ def import_(
 
 @app.command("sample", epilog=ADMIN_EXITS)
 def sample(as_of: AsOf = None) -> None:
-    """Print a sample roster of invented people, to try things out with.
+    r"""Print a sample roster of invented people, to try things out with.
 
     \b
     Example:

@@ -30,7 +30,7 @@ def latest(
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - read by main
 ) -> None:
-    """List the latest runs, newest first.
+    r"""List the latest runs, newest first.
 
     \b
     Examples:
@@ -43,9 +43,12 @@ def latest(
     from certjobs import bootstrap
     from certjobs.cli import render
 
-    with bootstrap.environment(bootstrap.Request(local=local, json=json), render.progress()) as env:
-        with env.administration() as database, database.transaction() as store:
-            found = store.runs.recent(job_name=bootstrap.job_name(job), failed=failed, limit=limit)
+    with (
+        bootstrap.environment(bootstrap.Request(local=local, json=json), render.progress()) as env,
+        env.administration() as database,
+        database.transaction() as store,
+    ):
+        found = store.runs.recent(job_name=bootstrap.job_name(job), failed=failed, limit=limit)
     render.runs(found, as_json=json)
 
 
@@ -55,7 +58,7 @@ def show(
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - read by main
 ) -> None:
-    """Show one run: when, who, why, how it ended and what it counted.
+    r"""Show one run: when, who, why, how it ended and what it counted.
 
     \b
     Example:
@@ -65,9 +68,12 @@ def show(
     from certjobs.cli import render
     from certjobs.errors import UsageError
 
-    with bootstrap.environment(bootstrap.Request(local=local, json=json), render.progress()) as env:
-        with env.administration() as database, database.transaction() as store:
-            found = store.runs.find(run_id)
+    with (
+        bootstrap.environment(bootstrap.Request(local=local, json=json), render.progress()) as env,
+        env.administration() as database,
+        database.transaction() as store,
+    ):
+        found = store.runs.find(run_id)
     if len(found) != 1:
         msg = f"{'No run' if not found else 'More than one run'} has an id that begins {run_id[:40]!r}."
         raise UsageError(msg, hint="`certjobs runs` lists the ids.")

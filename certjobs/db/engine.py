@@ -114,7 +114,9 @@ def _translate(exc: sa_exc.DBAPIError) -> Exception:
         return ConfigurationError(msg, hint="Create it, then run `certjobs db upgrade`.")
     if exc.connection_invalidated or state.startswith(CONNECTION_CLASSES) or _never_connected(original, state):
         msg = "The database cannot be reached, or it ended the session."
-        return Unavailable(msg, hint="Check that the server of CERTJOBS_DATABASE_URL is up, then run the command again.")
+        return Unavailable(
+            msg, hint="Check that the server of CERTJOBS_DATABASE_URL is up, then run the command again."
+        )
     if state == PERMISSION_DENIED:
         msg = "The database user lacks a privilege that this command needs."
         return ConfigurationError(msg, hint="Jobs need the role certjobs_job; administration needs the tables' owner.")

@@ -77,9 +77,10 @@ class GuardedSets:
     def approve(self, full_hash: str, *, by: str, reason: str) -> datetime:
         """Let the next runs of 48 hours do this set, and return until when."""
         now = sa.func.clock_timestamp()
-        return self._connection.execute(
+        until: datetime = self._connection.execute(
             sa.update(guarded_sets)
             .where(guarded_sets.c.hash == full_hash)
             .values(approved_by=by, reason=reason, approved_at=now, approved_until=now + APPROVED_FOR)
             .returning(guarded_sets.c.approved_until)
         ).scalar_one()
+        return until

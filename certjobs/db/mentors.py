@@ -116,9 +116,7 @@ class Mentors:
 
         Returns whom it paused; the others had changed meanwhile.
         """
-        rows = self._connection.execute(
-            statement("pause_expired"), {"mentor_ids": list(mentor_ids), "today": today}
-        )
+        rows = self._connection.execute(statement("pause_expired"), {"mentor_ids": list(mentor_ids), "today": today})
         return [Paused(*row) for row in rows]
 
     def pauses_of_run(self, run_id: UUID) -> tuple[int, int]:

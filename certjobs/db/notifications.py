@@ -63,15 +63,14 @@ class Notifications:
         A notice whose mentor is active again, or whose recipient is no longer the mentor's coordinator, is suppressed
         (rule 4). One whose recipient has no address stays owed.
         """
-        row = self._connection.execute(
-            statement("claim_notice"), {"id": notification_id}
-        ).one_or_none()
+        row = self._connection.execute(statement("claim_notice"), {"id": notification_id}).one_or_none()
         return Notice(**row._mapping) if row else None  # noqa: SLF001 - SQLAlchemy's public name for it
 
     def sent(self, notice: Notice, message_id: str) -> bool:
         """Record that a notice went out; False where it is no longer this attempt's to record."""
         return self._finish(
-            notice, {"status": "sent", "message_id": message_id, "sent_at": sa.func.clock_timestamp(), "last_error": None}
+            notice,
+            {"status": "sent", "message_id": message_id, "sent_at": sa.func.clock_timestamp(), "last_error": None},
         )
 
     def failed(self, notice: Notice, reason: str) -> bool:
@@ -97,7 +96,8 @@ class Notifications:
 
     def open_without_address(self) -> int:
         """Return how many owed pause notices have nobody to go to: no coordinator, no fallback address."""
-        return self._connection.execute(statement("open_without_address")).scalar_one()
+        number: int = self._connection.execute(statement("open_without_address")).scalar_one()
+        return number
 
     def by_status(self, run_id: UUID) -> dict[str, int]:
         """Return how many notices a run caused, by what became of them."""

@@ -48,7 +48,5 @@ class Organisations:
         if unknown:
             msg = f"not a setting of an organisation: {', '.join(sorted(unknown))}"
             raise ValueError(msg)
-        done = self._connection.execute(
-            sa.update(organisations).where(organisations.c.code == code).values(**changes)
-        )
+        done = self._connection.execute(sa.update(organisations).where(organisations.c.code == code).values(**changes))
         return done.rowcount == 1

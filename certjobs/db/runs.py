@@ -99,7 +99,8 @@ class Runs:
 
     def abandon_dead(self, run_id: UUID) -> int:
         """Mark every running run whose process is proven gone as abandoned, and return how many there were."""
-        return self._connection.execute(sa.select(sa.func.certjobs_abandon_dead_runs(run_id))).scalar_one()
+        abandoned: int = self._connection.execute(sa.select(sa.func.certjobs_abandon_dead_runs(run_id))).scalar_one()
+        return abandoned
 
     def recent(self, *, job_name: str | None, failed: bool, limit: int) -> Sequence[Run]:
         """Return the latest runs, newest first; only those that did not succeed where ``failed``."""

@@ -92,7 +92,9 @@ def differences(engine: sa.Engine) -> Sequence[str]:
     from alembic.migration import MigrationContext
 
     with translated_errors(), engine.connect() as connection:
-        found = [] if current(connection) == SCHEMA_HEAD else [f"the schema is {current(connection)}, not {SCHEMA_HEAD}"]
+        found = (
+            [] if current(connection) == SCHEMA_HEAD else [f"the schema is {current(connection)}, not {SCHEMA_HEAD}"]
+        )
         context = MigrationContext.configure(
             connection,
             opts={"include_object": _is_ours, "compare_server_default": False, "version_table": VERSION_TABLE},
@@ -106,7 +108,7 @@ def differences(engine: sa.Engine) -> Sequence[str]:
         return found
 
 
-def _is_ours(_item: object, name: str | None, kind: str, reflected: bool, compared: object) -> bool:  # noqa: FBT001 - Alembic's signature
+def _is_ours(_item: object, name: str | None, kind: str, reflected: bool, compared: object) -> bool:
     """Leave out what the application added to the same database: its tables, columns and indexes are its own."""
     return not (reflected and compared is None and (kind != "table" or name not in metadata.tables))
 

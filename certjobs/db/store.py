@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 DRY_RUN_SECONDS = 20.0
 DRY_RUN_LOCK_TIMEOUT = 2.0
 
-# One round trip opens a unit of work: it says who acts and, under a lock, that the lock is still ours. KEY SHARE makes a
-# takeover wait for this transaction and lets the heartbeat through.
+# A unit of work opens by saying who acts and, for an exclusive job, by holding its lock row: KEY SHARE makes a takeover
+# wait for this transaction and lets the heartbeat through.
 _OPEN = sa.text(
     "SELECT set_config('certjobs.actor', :actor, true), set_config('certjobs.reason', :reason, true),"
     " set_config('certjobs.run_id', :run_id, true), set_config('certjobs.today', :today, true)"

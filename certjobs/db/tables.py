@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -20,7 +25,7 @@ def _id() -> sa.Column[int]:
     return sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True)
 
 
-def _moment(name: str, *, default: bool = False) -> sa.Column[sa.DateTime]:
+def _moment(name: str, *, default: bool = False) -> sa.Column[datetime]:
     return sa.Column(
         name,
         sa.DateTime(timezone=True),

@@ -31,8 +31,8 @@ _WORST_FIRST = (
 class Outcome:
     """How a job went: the exit code, its counts for the run log, and what a person or program may want to see.
 
-    ``counts`` are plain numbers by name; ``message`` is one line where the job did not end well and ``hint`` what to do about it; ``details``
-    is JSON-ready and names people by reference only.
+    ``counts`` are plain numbers by name; ``message`` is one line where the job did not end well
+    and ``hint`` what to do about it; ``details`` is JSON-ready and names people by reference only.
     """
 
     exit_code: ExitCode = ExitCode.OK

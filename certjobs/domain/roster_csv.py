@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -62,7 +63,7 @@ class RosterRejected(InputRejected):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__(
-            f"The roster was rejected: {len(problems)} problem{'s' if len(problems) != 1 else ''}. Nothing was written.",
+            f"The roster was rejected: {len(problems)} problem{'s' if len(problems) != 1 else ''}, nothing written.",
             hint="Correct the lines listed and import the file again.",
         )
         self.problems = problems
@@ -126,7 +127,9 @@ def _open(stream: BinaryIO) -> tuple[Iterator[list[str]], _Lines]:
 def _positions(header: Sequence[str]) -> dict[str, int]:
     """Return where each column is. Raises RosterRejected where one is unknown, missing or named twice."""
     problems = [
-        Problem(1, name or "(empty)", f"unknown column; known are {_listed()}") for name in header if name not in COLUMNS
+        Problem(1, name or "(empty)", f"unknown column; known are {_listed()}")
+        for name in header
+        if name not in COLUMNS
     ]
     problems += [
         Problem(1, name, "the column stands twice") for name in dict.fromkeys(header) if header.count(name) > 1
@@ -173,7 +176,7 @@ def _row(line: int, cells: Sequence[str], columns: dict[str, int], width: int) -
 
 def _text_problems(line: int, values: dict[str, str]) -> Iterator[Problem]:
     for name, value in values.items():
-        if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        if any(unicodedata.category(character) == "Cc" for character in value):
             yield Problem(line, name, "control characters are not allowed")
         elif name in MAX_LENGTH and len(value) > MAX_LENGTH[name]:
             yield Problem(line, name, f"longer than {MAX_LENGTH[name]} characters")

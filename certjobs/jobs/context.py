@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from certjobs.domain.days import local_date
 from certjobs.domain.guard import Guard
-from certjobs.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,17 +55,3 @@ class JobContext(Generic[OptionsT]):
         """Add to the run's counts."""
         for name, number in steps.items():
             self.counts[name] = self.counts.get(name, 0) + number
-
-
-def local_date(moment: datetime, organisation: str, time_zone: str) -> date:
-    """Return the date of a moment in an organisation's time zone.
-
-    Raises ConfigurationError when there is no such time zone.
-    """
-    try:
-        return moment.astimezone(ZoneInfo(time_zone)).date()
-    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
-        msg = f"The organisation {organisation} has a time zone that does not exist."
-        raise ConfigurationError(
-            msg, hint=f"Set one, as in `certjobs orgs set {organisation} --time-zone Europe/Oslo`."
-        ) from exc

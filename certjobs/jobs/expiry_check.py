@@ -1,11 +1,11 @@
 """expiry-check: pause the mentors whose certification has expired, and owe their coordinators a notice.
 
- 1. Count, in one read, who is expired in each organisation with ``auto_pause``.
- 2. Ask the guard. What it refuses is stored and named by a hash; nothing of it is touched.
- 3. Pause in keyset batches, each its own transaction: status, audit and notices together or not at all. A batch that
-    fails is bisected, so that one mentor who cannot be paused stops nobody else.
- 4. Count again: an expired mentor who is still active is refused, failed, or open; nobody is lost.
- 5. Send the notices that are owed, after the commits.
+1. Count, in one read, who is expired in each organisation with ``auto_pause``.
+2. Ask the guard. What it refuses is stored and named by a hash; nothing of it is touched.
+3. Pause in keyset batches, each its own transaction: status, audit and notices together or not at all. A batch that
+   fails is bisected, so that one mentor who cannot be paused stops nobody else.
+4. Count again: an expired mentor who is still active is refused, failed, or open; nobody is lost.
+5. Send the notices that are owed, after the commits.
 """
 
 from __future__ import annotations
@@ -203,9 +203,7 @@ def _outcome(
     if unsent:
         codes.append(ExitCode.PARTIAL)
         sentences.append(unsent)
-    return Outcome(
-        worst(codes), ctx.counts, " ".join(sentences) or None, details=_details(ctx, plans, shown)
-    )
+    return Outcome(worst(codes), ctx.counts, " ".join(sentences) or None, details=_details(ctx, plans, shown))
 
 
 def _details(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan], shown: Sequence[Paused]) -> dict[str, Any]:
@@ -226,6 +224,7 @@ def _details(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan], shown: 
             }
             for plan in plans
         ],
+        "channel": ctx.notifier.name if ctx.notifier else "none",
         "guarded": [plan.guarded for plan in plans if plan.guarded],
         "failed": sorted(failed.values()),
         "paused": [

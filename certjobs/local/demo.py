@@ -1,1 +1,95 @@
-def run() -> int: return 0
+"""The demo: a first night on a sample roster, by the same commands that an administrator types."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import psycopg
+
+from certjobs import config
+from certjobs.errors import CertjobsError
+from certjobs.local import postgres
+from certjobs.local.sample import paused_by_hand, write_sample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date
+
+FALLBACK = "mentors@example.org"
+
+
+def run() -> int:
+    """Show a first night, then a second one that changes nothing; return 0.
+
+    Works in a database of its own, made anew each time, under ``CERTJOBS_LOCAL_DIR``. Raises CertjobsError when one of
+    the commands does not end as it should.
+    """
+    directory = config.load().local_dir / "demo"
+    today = datetime.now(ZoneInfo("Europe/Oslo")).date()
+    with postgres.server(directory) as address:
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {postgres.DATABASE} WITH (FORCE)")
+        sample = directory / "sample.csv"
+        with sample.open("w", encoding="utf-8", newline="") as stream:
+            write_sample(stream, today)
+        _say(f"A first night, on an embedded PostgreSQL in {directory}. All people are invented.")
+        for heading, arguments in _script(sample, today):
+            if heading:
+                _say(f"\n{heading}")
+            _command(directory, arguments)
+        _say(_next_steps(directory))
+    return 0
+
+
+def _script(sample: Path, today: date) -> Iterator[tuple[str | None, list[str]]]:
+    yield "== 1. A schema ==", ["db", "upgrade"]
+    yield "== 2. A roster ==", ["roster", "import", str(sample)]
+    yield "Whom to tell of mentors who have no coordinator:", ["orgs", "set", "HLF", "--fallback-address", FALLBACK]
+    heading: str | None = "Some mentors are paused by hand; the night will leave them alone:"
+    for ref, reason in paused_by_hand(today):
+        yield heading, ["mentors", "pause", ref, "--reason", reason]
+        heading = None
+    yield "== 3. What would the night do? ==", ["expiry-check", "--dry-run"]
+    yield "== 4. The night: expired mentors are paused, their coordinators are told ==", ["expiry-check"]
+    yield "== 5. The same again: nothing is left to do ==", ["expiry-check"]
+    yield "== 6. What the scheduler and you can read afterwards ==", ["runs"]
+
+
+def _command(directory: Path, arguments: list[str]) -> None:
+    shown = shlex.join(["certjobs", *(Path(each).name if each.endswith(".csv") else each for each in arguments)])
+    _say(f"\n$ {shown} --local")
+    environment = os.environ | {"CERTJOBS_LOCAL_DIR": str(directory), "CERTJOBS_LOG_LEVEL": "warning"}
+    done = subprocess.run(  # noqa: S603 - our own program, and our own words
+        [sys.executable, "-m", "certjobs", *arguments, "--local"], env=environment, check=False
+    )
+    if done.returncode:
+        msg = f"The demo's command `{shown}` ended with exit {done.returncode}."
+        raise CertjobsError(msg, hint="What it printed above says why.")
+
+
+def _next_steps(directory: Path) -> str:
+    return f"""
+== What to try next ==
+
+  export CERTJOBS_LOCAL_DIR={shlex.quote(str(directory))}
+  export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH
+
+  certjobs expiry-check --local --dry-run --as-of {datetime.now(ZoneInfo("Europe/Oslo")).year + 1}-12-24
+                                                    far ahead, so many expire that the guard refuses
+  certjobs mentors reinstate HLF-0001 --reason "just trying" --local
+  certjobs runs --local --json                      what a program reads
+  certjobs roster sample                            the roster file, to change and import again
+  certjobs --help                                   everything else
+"""
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

@@ -52,12 +52,12 @@ def server(directory: Path) -> Iterator[str]:
         yield _address(runtime)
         return
 
-    class Server(postgres_server.PostgresServer):  # type: ignore[misc] - the package's class is typed loosely
+    class Server(postgres_server.PostgresServer):
         runtime_path = runtime
         lock_path = runtime / "lock"
         _lock = fasteners.InterProcessLock(lock_path)
 
-    postgres_server.find_suitable_socket_dir = lambda _data, _runtime: runtime
+    setattr(postgres_server, "find_suitable_socket_dir", lambda *_: runtime)  # noqa: B010 - it exports no such name
     handle = Server(data, cleanup_mode="stop")
     users = handle.global_process_id_list
     if users.path.exists():

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql as pg
 
-from certjobs.db.tables import NAMING
 from certjobs.db.migration_support import create_or_adopt, drop_created, run_sql
+from certjobs.db.tables import NAMING
 
 revision = "0001"
 down_revision = None

@@ -115,7 +115,7 @@ class Stage:
         assert code == expected, f"certjobs {' '.join(argv)}: exit {code}, not {expected}\n{self.run.stdout}"
 
 
-def replay(  # noqa: PLR0913
+def replay(
     run: Run,
     connection: Connection,
     timeline: Timeline,
@@ -130,9 +130,7 @@ def replay(  # noqa: PLR0913
     The job runs as a real process on the ``real_processes`` nights that pause most; all else is in-process.
     """
     expected = oracle.expect(timeline, nights, skip)
-    fullest = sorted(
-        (night for night in expected if night.ran), key=lambda night: (-len(night.paused), night.day)
-    )
+    fullest = sorted((night for night in expected if night.ran), key=lambda night: (-len(night.paused), night.day))
     as_process = {night.day for night in fullest[:real_processes]}
     with TemporaryDirectory() as folder:
         stage = Stage(run, connection, timeline, Path(folder))

@@ -50,9 +50,7 @@ class Oracle:
     guard_count: int = 25
     guard_share: Fraction = Fraction(1, 5)
 
-    def expect(
-        self, timeline: Timeline, nights: Sequence[date], skip: Collection[date] = NEVER
-    ) -> tuple[Night, ...]:
+    def expect(self, timeline: Timeline, nights: Sequence[date], skip: Collection[date] = NEVER) -> tuple[Night, ...]:
         """Tell what every night must bring.
 
         On a night in ``skip`` the roster is imported and people act, but the job does not run. On days not
@@ -89,9 +87,7 @@ class Oracle:
         ours = (mentor.ref for mentor in mentors if mentor.organisation in self.auto_pause)
         return frozenset(ref for ref in ours if states[ref].status == "active" and states[ref].expired(day))
 
-    def refuses(
-        self, mentors: Sequence[Mentor], states: Mapping[str, State], paused: Collection[str]
-    ) -> bool:
+    def refuses(self, mentors: Sequence[Mentor], states: Mapping[str, State], paused: Collection[str]) -> bool:
         """Tell whether the guard stops a run: above both the count and the share of one organisation."""
         return any(self._too_many(organisation, mentors, states, paused) for organisation in self.auto_pause)
 
@@ -119,9 +115,7 @@ def after_actions(states: Mapping[str, State], actions: Sequence[Action]) -> dic
     after = dict(states)
     for action in actions:
         if action.verb == "pause":
-            after[action.mentor_ref] = replace(
-                after[action.mentor_ref], status="paused", pause_reason=BY_HAND
-            )
+            after[action.mentor_ref] = replace(after[action.mentor_ref], status="paused", pause_reason=BY_HAND)
         else:
             after[action.mentor_ref] = replace(after[action.mentor_ref], status="active", pause_reason=None)
     return after

@@ -87,9 +87,7 @@ class Mentor:
 
     def changed(self, since: date | None, day: date) -> tuple[Certification, ...]:
         """Return the certifications that appeared or changed after ``since`` and until ``day``."""
-        return tuple(
-            one for one in self.certifications if any(_within(at, since, day) for at in one.changes())
-        )
+        return tuple(one for one in self.certifications if any(_within(at, since, day) for at in one.changes()))
 
     def roster_rows(self, since: date | None, day: date) -> Iterator[dict[str, str]]:
         """Yield the roster's rows that changed; a mentor who is new and not yet certified has one as well."""
@@ -196,16 +194,12 @@ def timeline_of(terms: Sequence[Mapping[str, str]]) -> Timeline:
     found: dict[str, list[Certification]] = {}
     repeats: Counter[str] = Counter()
     for term in terms:
-        ref = "-".join(
-            (term["holder"], term["licence_code"], term["licence_number"], term["term_start"] or "undated")
-        )
+        ref = "-".join((term["holder"], term["licence_code"], term["licence_number"], term["term_start"] or "undated"))
         repeats[ref] += 1
         certification = _certification(term, ref if repeats[ref] == 1 else f"{ref}-{repeats[ref]}")
         if certification is not None:
             found.setdefault(term["holder"], []).append(certification)
-    return Timeline(
-        tuple(_mentor(number, holder, found[holder]) for number, holder in enumerate(sorted(found)))
-    )
+    return Timeline(tuple(_mentor(number, holder, found[holder]) for number, holder in enumerate(sorted(found))))
 
 
 def _certification(term: Mapping[str, str], ref: str) -> Certification | None:
@@ -243,9 +237,7 @@ def _coordinators(number: int, organisation: str) -> tuple[str, ...]:
     chapter = number % len(CHAPTERS)
     desks = (1, 2) if number % 6 == 0 else (1 + number % 2,)
     domain = f"{organisation.lower()}.example.org"
-    return tuple(
-        f"Coordinator {organisation} {chapter}{desk} <coordinator{chapter}{desk}@{domain}>" for desk in desks
-    )
+    return tuple(f"Coordinator {organisation} {chapter}{desk} <coordinator{chapter}{desk}@{domain}>" for desk in desks)
 
 
 def _happenings(mentor: Mentor) -> Iterator[Happening]:

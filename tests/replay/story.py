@@ -23,16 +23,12 @@ def certification(
     return Certification(ref, known_on, expires_on, known_on, withdrawn_on)
 
 
-def mentor(
-    ref: str, *certifications: Certification, organisation: str = "HLF", known_on: date | None = None
-) -> Mentor:
+def mentor(ref: str, *certifications: Certification, organisation: str = "HLF", known_on: date | None = None) -> Mentor:
     """Return an invented mentor, known as soon as the first certification is."""
     first = min((one.known_on for one in certifications), default=START)
     coordinator = f"Coordinator {organisation} <coordinator.{organisation.lower()}@example.org>"
     chapter = f"{organisation} Prøveby"
-    return Mentor(
-        ref, f"Mentor {ref}", organisation, chapter, (coordinator,), known_on or first, certifications
-    )
+    return Mentor(ref, f"Mentor {ref}", organisation, chapter, (coordinator,), known_on or first, certifications)
 
 
 SPRING = date(2021, 3, 31)
@@ -42,9 +38,7 @@ STORY = Timeline(
         mentor("A-in-time", certification("a1", march(5)), certification("a2", SPRING, known_on=march(5))),
         mentor("B-late", certification("b1", march(2)), certification("b2", SPRING, known_on=march(6))),
         mentor("C-withdrawn", certification("c1", SPRING, withdrawn_on=march(4))),
-        mentor(
-            "D-one-of-two", certification("d1", SPRING, withdrawn_on=march(4)), certification("d2", march(9))
-        ),
+        mentor("D-one-of-two", certification("d1", SPRING, withdrawn_on=march(4)), certification("d2", march(9))),
         mentor("E-never"),
         mentor("F-elsewhere", certification("f1", march(3)), organisation="NHF"),
         mentor("G-forced", certification("g1", march(1))),

@@ -35,9 +35,7 @@ SIXTY, STRETCH = 60, 4
 SOME, A_FEW, MANY = 3, 5, 10
 THROWS = 10_000
 DAYS = st.integers(-20, 40).map(lambda number: START + timedelta(days=number))
-CERTIFICATIONS = st.builds(
-    certification, st.just("any"), DAYS, known_on=DAYS, withdrawn_on=st.one_of(st.none(), DAYS)
-)
+CERTIFICATIONS = st.builds(certification, st.just("any"), DAYS, known_on=DAYS, withdrawn_on=st.one_of(st.none(), DAYS))
 SETTLED = st.builds(
     certification,
     st.just("any"),
@@ -51,9 +49,7 @@ ORGANISATIONS = st.sampled_from(("HLF", "HLF", "NHF"))
 def timelines(draw: st.DrawFn, certifications: st.SearchStrategy[Certification] = CERTIFICATIONS) -> Timeline:
     """Draw a handful of mentors with up to three certifications each."""
     drawn = draw(st.lists(st.tuples(ORGANISATIONS, st.lists(certifications, max_size=3)), max_size=5))
-    people = (
-        mentor(f"M{n}", *held, organisation=organisation) for n, (organisation, held) in enumerate(drawn)
-    )
+    people = (mentor(f"M{n}", *held, organisation=organisation) for n, (organisation, held) in enumerate(drawn))
     return Timeline(tuple(people))
 
 
@@ -215,9 +211,7 @@ def test_changed_rows_add_up_to_all_rows(timeline: Timeline) -> None:
         since = day
     whole = {_key(row): row for row in numbered(timeline).roster_rows(START + 43 * ONE_DAY)}
     certified = {row["mentor_ref"] for row in whole.values() if row["certificate_ref"]}
-    assert {
-        at: row for at, row in patched.items() if row["certificate_ref"] or at[0] not in certified
-    } == whole
+    assert {at: row for at, row in patched.items() if row["certificate_ref"] or at[0] not in certified} == whole
 
 
 def numbered(timeline: Timeline) -> Timeline:
@@ -311,7 +305,7 @@ def test_dice_are_the_same_everywhere() -> None:
 
 def test_register_has_late_renewals_lapses_and_withdrawals(timeline: Timeline) -> None:
     """Late renewals, lapses and withdrawals of HLF's mentors all really occur in the register."""
-    assert all(timeline.count(kind) >= 10 for kind in KINDS)  # noqa: PLR2004
+    assert all(timeline.count(kind) >= 10 for kind in KINDS)
 
 
 def test_register_has_renewals_issued_after_the_previous_end(timeline: Timeline) -> None:
@@ -389,17 +383,13 @@ def test_register_sixty_nights_see_people_act(timeline: Timeline) -> None:
     actions = [action for night in expected for action in night.actions]
     assert sum(action.verb == "reinstate" and not action.force for action in actions) >= MANY
     assert sum(action.verb == "pause" for action in actions) >= SOME
-    assert any(
-        action.force and action.mentor_ref in night.paused for night in expected for action in night.actions
-    )
+    assert any(action.force and action.mentor_ref in night.paused for night in expected for action in night.actions)
 
 
 def test_register_is_read_the_same_twice(timeline: Timeline, tmp_path: Path) -> None:
     """The timeline depends on the terms alone: the same terms from another file give the same mentors."""
     rows = [term(holder="T2"), term(holder="T1", status="REV", status_changed_on="2020-06-01")]
     path = tmp_path / "terms.csv"
-    path.write_text(
-        "\n".join([",".join(rows[0]), *(",".join(row.values()) for row in rows)]), encoding="utf-8"
-    )
+    path.write_text("\n".join([",".join(rows[0]), *(",".join(row.values()) for row in rows)]), encoding="utf-8")
     assert read_timeline(path) == timeline_of(list(reversed(rows)))
     assert busiest_sixty(timeline) == busiest_sixty(Timeline(tuple(reversed(timeline.mentors))))
