@@ -67,6 +67,7 @@ def create_engine(url: URL, *, application_name: str, statement_timeout: float, 
     engine = sa.create_engine(
         url,
         hide_parameters=True,
+        use_native_hstore=False,  # a look-up at every connect, for a type that nothing here has
         pool_size=1,
         max_overflow=2,
         pool_use_lifo=True,

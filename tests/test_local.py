@@ -1,0 +1,122 @@
+"""The embedded PostgreSQL, --local and the demo, as processes of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import psutil
+import psycopg
+import pytest
+
+from certjobs.errors import ConfigurationError
+from certjobs.local import postgres
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Certjobs
+
+OWNER = """
+import sys
+from pathlib import Path
+from certjobs.local import postgres
+with postgres.database(Path(sys.argv[1])) as url:
+    print(url, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_demo_runs_twice_in_a_path_with_a_space(tmp_path: Path) -> None:
+    """The demo shows pauses, then a night that changes nothing, and works again on what the first one left."""
+    directory = tmp_path / "a path" / "with spaces"
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-m", "certjobs", "demo"],
+            env=os.environ | {"CERTJOBS_LOCAL_DIR": str(directory)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("Nobody was paused.") == 1
+        assert "Notices to coordinators: 20 owed, 20 sent." in done.stdout
+        assert "What to try next" in done.stdout
+        assert done.stderr == ""
+    assert not running(directory)
+
+
+def running(directory: Path) -> list[int]:
+    """Return the servers that run on a directory."""
+    return [
+        process.pid
+        for process in psutil.process_iter(["name", "cmdline"])
+        if process.info["name"] == "postgres" and any(str(directory) in part for part in process.info["cmdline"] or ())
+    ]
+
+
+def test_a_server_whose_owner_was_killed_is_found_used_and_stopped(tmp_path: Path) -> None:
+    """After SIGKILL of its owner the server is used by the next command, with its data, and stopped after it."""
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout
+        url = owner.stdout.readline().strip()
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CREATE TABLE kept (id integer)")
+        owner.send_signal(signal.SIGKILL)
+        owner.wait()
+    before = running(tmp_path)
+    assert before
+    with postgres.database(tmp_path) as again, psycopg.connect(again) as connection:
+        assert again == url
+        assert running(tmp_path) == before
+        connection.execute("SELECT id FROM kept")
+    assert not running(tmp_path)
+
+
+def test_a_server_in_use_is_shared_and_outlives_its_first_user(tmp_path: Path) -> None:
+    """Two users of one directory share a server; the inner one leaving does not stop it."""
+    with postgres.server(tmp_path) as outer:
+        with postgres.server(tmp_path) as inner:
+            assert inner == outer
+        with psycopg.connect(outer) as connection:
+            connection.execute("SELECT 1")
+    assert not running(tmp_path)
+
+
+def test_a_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    """Where the data directory cannot be made the error says which setting to change."""
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ConfigurationError) as caught, postgres.server(tmp_path / "file" / "below"):
+        pass
+    assert "CERTJOBS_LOCAL_DIR" in (caught.value.hint or "")
+
+
+def test_local_works_without_any_setting(certjobs_unset: Certjobs, tmp_path: Path) -> None:
+    """--local needs no database to be configured, keeps its data between commands, and prints notices."""
+    with postgres.server(tmp_path / "local"):  # held, so that each command need not start it anew
+        assert certjobs_unset("db", "upgrade", "--local").exit_code == 0
+        sample = tmp_path / "sample.csv"
+        sample.write_text(certjobs_unset("roster", "sample", "--as-of", "2026-11-22").stdout, encoding="utf-8")
+        assert certjobs_unset("roster", "import", str(sample), "--local").exit_code == 0
+        result = certjobs_unset("expiry-check", "--local", "--as-of", "2026-11-22")
+        assert result.exit_code == 3, "one mentor has no coordinator, and HLF has no fallback address yet"
+        assert result.stdout.count(") was paused; ") == 21
+        assert "1 notices have nobody to go to" in result.stdout
+        told = certjobs_unset("orgs", "set", "HLF", "--fallback-address", "mentors@example.org", "--local")
+        assert told.exit_code == 0
+        again = certjobs_unset("expiry-check", "--local", "--as-of", "2026-11-22")
+        assert again.exit_code == 0
+        assert again.stdout.count(") was paused; ") == 1
+
+
+def test_local_without_a_schema_says_what_mends_it(certjobs_unset: Certjobs) -> None:
+    """A job on an embedded database without a schema exits 78 and names the command that makes one."""
+    result = certjobs_unset("expiry-check", "--local")
+    assert result.exit_code == 78
+    assert "certjobs db upgrade" in result.stdout
