@@ -85,5 +85,6 @@ def _carry_out(
 
     request = bootstrap.Request(local=local, dry_run=dry_run, as_of=as_date(as_of), json=json, debug=debug)
     report = bootstrap.run_job(name, options, request, render.progress())
-    render.report(report, as_json=json)
+    with render.shown():
+        render.report(report, as_json=json)
     raise typer.Exit(int(report.outcome.exit_code))

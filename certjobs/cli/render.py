@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -70,6 +71,18 @@ def _json(document: object) -> None:
         raise TypeError
 
     print(json.dumps(document, ensure_ascii=False, default=plain))
+
+
+@contextmanager
+def shown() -> Iterator[None]:
+    """Show what a run did without letting a reader who went away, or a full disk, change the run's exit code."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as exc:
+        # What is still buffered would fail once more when the interpreter ends, and turn the exit code into 120.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"certjobs: The report could not be printed: {exc.strerror}. See `certjobs runs`.", file=sys.stderr)
 
 
 def _say(*sentences: str) -> None:

@@ -21,6 +21,8 @@ from certjobs.errors import CertjobsError, LockHeld, StatementFailed
 if TYPE_CHECKING:
     from certjobs.ports import Log
 
+_LAST_BEAT = 10.0  # seconds that the end of a run waits for a heartbeat under way
+
 _ACQUIRE = sa.text("SELECT token, held_by, held_since FROM certjobs_acquire_lock(:job_name, :run_id, :holder)")
 _ALIVE = {
     "heartbeat_at": sa.func.clock_timestamp(),
@@ -89,9 +91,9 @@ class RunSession:
         """
         self._ended.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_LAST_BEAT)
         try:
-            if self._fence is not None:
+            if self._fence is not None and not (self._thread and self._thread.is_alive()):
                 with translated_errors(), self._connection.begin():
                     self._connection.execute(sa.delete(job_lock).where(*self._ours(self._fence)))
         except (CertjobsError, StatementFailed) as exc:

@@ -3,5 +3,16 @@ REVOKE ALL ON certjobs_schema_version, organisations, chapters, coordinators, co
               guarded_sets, guarded_set_members
          FROM certjobs_job;
 REVOKE ALL ON SEQUENCE job_lock_fencing_token FROM certjobs_job;
-REVOKE ALL ON FUNCTION certjobs_pause_expired(bigint[], date) FROM certjobs_job;
+REVOKE ALL ON FUNCTION
+       certjobs_pause_expired(bigint[], date),
+       certjobs_acquire_lock(text, uuid, text),
+       certjobs_abandon_dead_runs(uuid),
+       certjobs_owner_is_dead(integer, timestamptz, timestamptz),
+       certjobs_session_start(),
+       certjobs_setting(text),
+       certjobs_notice_key(text, bigint, date, integer, bigint),
+       certjobs_certification_end(date, date),
+       certjobs_days_left(date, date),
+       certjobs_expired(date, date)
+  FROM certjobs_job;
 REVOKE USAGE ON SCHEMA public FROM certjobs_job;

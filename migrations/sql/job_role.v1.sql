@@ -15,8 +15,20 @@ GRANT SELECT ON certjobs_schema_version, organisations, chapters, coordinators, 
                 guarded_sets, guarded_set_members
              TO certjobs_job;
 
--- Status and audit are reached only through this function and its triggers.
-GRANT EXECUTE ON FUNCTION certjobs_pause_expired(bigint[], date) TO certjobs_job;
+-- Status and audit are reached only through certjobs_pause_expired and its triggers. The other functions only read, or
+-- work with the caller's own privileges; they are granted by name, for a cluster may take them from PUBLIC.
+GRANT EXECUTE ON FUNCTION
+      certjobs_pause_expired(bigint[], date),
+      certjobs_acquire_lock(text, uuid, text),
+      certjobs_abandon_dead_runs(uuid),
+      certjobs_owner_is_dead(integer, timestamptz, timestamptz),
+      certjobs_session_start(),
+      certjobs_setting(text),
+      certjobs_notice_key(text, bigint, date, integer, bigint),
+      certjobs_certification_end(date, date),
+      certjobs_days_left(date, date),
+      certjobs_expired(date, date)
+   TO certjobs_job;
 
 GRANT INSERT ON notifications TO certjobs_job;
 GRANT UPDATE (status, attempt, not_before, last_error, message_id, claimed_by_run, sent_at) ON notifications
