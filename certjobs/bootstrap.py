@@ -19,8 +19,8 @@ from certjobs.db import engine as db_engine
 from certjobs.db import schema
 from certjobs.db.locks import RunSession
 from certjobs.db.runs import NewRun
-from certjobs.db.store import Attribution, Database, DryDatabase, Fence, Store, dry_database
-from certjobs.domain.days import local_date
+from certjobs.db.store import Attribution, Database, DryDatabase, Fence, dry_database
+from certjobs.domain.days import Calendar
 from certjobs.domain.guard import Guard
 from certjobs.errors import ConfigurationError, UsageError
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from certjobs.db.organisations import Organisation
     from certjobs.ports import Alerter, Notifier, Progress
 
 MISSING_DATABASE = "No database is configured."
@@ -67,7 +66,7 @@ class Environment:
         self.request = request
         self.settings = config.load()
         self.progress = progress
-        self.clock = SystemClock()
+        self.calendar = Calendar(SystemClock().now(), request.as_of, future=request.dry_run or request.local)
         self.guard = Guard(self.settings.guard_count, self.settings.guard_share)
         self._closing = ExitStack()
         self._url: str | None = None
@@ -126,23 +125,13 @@ class Environment:
     # What the harness asks for.
 
     def check_schema(self) -> None:
-        """Raise unless the database is reachable, its schema at head, and --as-of no day to come."""
+        """Raise unless the database is reachable and its schema at head."""
         with db_engine.translated_errors(), self.engine.connect() as connection:
             schema.require_head(connection)
-            self._refuse_future(Store(connection).organisations.all() if self.request.as_of else ())
-
-    def _refuse_future(self, organisations: Sequence[Organisation]) -> None:
-        """Raise UsageError for a day that has not begun anywhere, unless nothing real can come of it."""
-        as_of, now = self.request.as_of, self.clock.now()
-        if as_of is None or self.request.dry_run or self.request.local:
-            return
-        if as_of > max(local_date(now, each.code, each.time_zone) for each in organisations):
-            msg = f"--as-of {as_of} lies in the future."
-            raise UsageError(msg, hint="A day to come needs --dry-run or --local.")
 
     def open_session(self, run: NewRun) -> RunSession:
         """Open the session that stands for the run, past a pooler where one is configured."""
-        direct = self.settings.lock_database_url
+        direct = None if self.request.local else self.settings.lock_database_url
         made = self._make_engine(direct.get_secret_value() if direct else self.url, "certjobs lock")
         return RunSession(made, run, heartbeat_seconds=self.settings.heartbeat_seconds, log=logs.get())
 

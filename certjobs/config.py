@@ -102,7 +102,8 @@ class Settings(BaseSettings):
     )
     notify_channel: Literal["none", "console"] | None = Field(
         default=None,
-        description="How coordinators are told: `console` prints, `none` leaves every notice owed. "
+        description="How coordinators are told: `console` prints them with names and addresses, `none` leaves them "
+        "owed. "
         "Unset means `none`, and `console` with `--local`.",
     )
     alert_webhook_url: WebhookUrl | None = Field(
@@ -133,7 +134,7 @@ class Settings(BaseSettings):
         default=None,
         description="What started the run, for the run log. Unset means `manual` on a terminal, else `schedule`.",
     )
-    local_dir: Path = Field(
+    local_dir: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
         default_factory=_default_local_dir,
         description="Where `--local` keeps the embedded PostgreSQL. Unset means `~/.local/share/certjobs`.",
     )

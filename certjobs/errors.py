@@ -58,11 +58,6 @@ class ExitCode(IntEnum):
         """Who has to do something about it."""
         return EXITS[self].who_acts
 
-    @property
-    def retry(self) -> bool:
-        """Whether starting the same command again can help without anyone doing anything."""
-        return EXITS[self].retry
-
 
 class Exit(NamedTuple):
     """A line of the table of exit codes."""
@@ -70,24 +65,21 @@ class Exit(NamedTuple):
     status: str
     meaning: str
     who_acts: str
-    retry: bool
 
 
 EXITS: dict[ExitCode, Exit] = {
-    ExitCode.OK: Exit("succeeded", "done, also when there was nothing to do", "nobody", retry=False),
-    ExitCode.FAILED: Exit("failed", "cause unknown", "look", retry=True),
-    ExitCode.USAGE: Exit("failed", "wrong usage, unknown job", "the caller", retry=False),
-    ExitCode.PARTIAL: Exit("partial", "work owed is still open at the end", "a retry, then the next run", retry=True),
-    ExitCode.GUARD: Exit("failed", "refused by the guard against mass change", "a person approves", retry=False),
-    ExitCode.INPUT: Exit("failed", "input file rejected, nothing written", "the caller", retry=False),
-    ExitCode.UNAVAILABLE: Exit("failed", "database, portal or notifier unreachable", "retry later", retry=True),
-    ExitCode.LOCKED: Exit("skipped", "another live run holds the lock", "nobody", retry=True),
-    ExitCode.CREDENTIALS: Exit("failed", "credentials rejected", "rotate them", retry=False),
-    ExitCode.CONFIGURATION: Exit(
-        "failed", "configuration missing or invalid, schema not at head", "the operator", retry=False
-    ),
-    ExitCode.INTERRUPTED: Exit("failed", "interrupted; work committed so far stays", "nobody", retry=True),
-    ExitCode.TERMINATED: Exit("failed", "terminated; work committed so far stays", "nobody", retry=True),
+    ExitCode.OK: Exit("succeeded", "done, also when there was nothing to do", "nobody"),
+    ExitCode.FAILED: Exit("failed", "cause unknown", "look"),
+    ExitCode.USAGE: Exit("failed", "wrong usage, unknown job", "the caller"),
+    ExitCode.PARTIAL: Exit("partial", "work owed is still open at the end", "a retry, then the next run"),
+    ExitCode.GUARD: Exit("failed", "refused by the guard against mass change", "a person approves"),
+    ExitCode.INPUT: Exit("failed", "input file rejected, nothing written", "the caller"),
+    ExitCode.UNAVAILABLE: Exit("failed", "database, portal or notifier unreachable", "retry later"),
+    ExitCode.LOCKED: Exit("skipped", "another live run holds the lock", "nobody"),
+    ExitCode.CREDENTIALS: Exit("failed", "credentials rejected", "rotate them"),
+    ExitCode.CONFIGURATION: Exit("failed", "configuration missing or invalid, schema not at head", "the operator"),
+    ExitCode.INTERRUPTED: Exit("failed", "interrupted; work committed so far stays", "nobody"),
+    ExitCode.TERMINATED: Exit("failed", "terminated; work committed so far stays", "nobody"),
 }
 
 
@@ -150,12 +142,14 @@ class ConfigurationError(CertjobsError):
 class StatementFailed(Exception):
     """A statement failed and its transaction was rolled back; the database itself is reachable.
 
-    ``reason`` names the error class and SQLSTATE only: the server's own words may quote a row.
+    ``reason`` names the error class and SQLSTATE only: the server's own words may quote a row. ``busy`` says that
+    another session was in the way, so that the same again may work.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, busy: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.busy = busy
 
 
 class DeliveryError(Exception):

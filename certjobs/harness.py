@@ -23,7 +23,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from certjobs import logs
 from certjobs.domain.outcome import Outcome, worst
-from certjobs.errors import CertjobsError, ExitCode, StatementFailed, Terminated
+from certjobs.errors import (
+    CertjobsError,
+    ConfigurationError,
+    DryRunExpired,
+    ExitCode,
+    StatementFailed,
+    Terminated,
+    Unavailable,
+)
 from certjobs.jobs.context import JobContext
 from certjobs.ports import Alert
 
@@ -37,8 +45,9 @@ if TYPE_CHECKING:
     from certjobs.db.locks import RunSession
     from certjobs.db.runs import NewRun
     from certjobs.db.store import Database, DryDatabase, Fence
+    from certjobs.domain.days import Calendar
     from certjobs.domain.guard import Guard
-    from certjobs.ports import Alerter, Clock, Log, Notifier, Progress
+    from certjobs.ports import Alerter, Log, Notifier, Progress
     from certjobs.registry import JobSpec
 
 _NEVER_ALERT = frozenset({ExitCode.OK, ExitCode.LOCKED, ExitCode.INTERRUPTED, ExitCode.TERMINATED})
@@ -48,8 +57,8 @@ class Resources(Protocol):
     """What a run is carried out with; the composition root provides it."""
 
     @property
-    def clock(self) -> Clock:
-        """Where time comes from."""
+    def calendar(self) -> Calendar:
+        """What today means in this run."""
 
     @property
     def progress(self) -> Progress:
@@ -130,12 +139,20 @@ class _Run:
         self.resources.check_schema()
         self.session = self.resources.open_session(self.row)
         self.session.start()
+        self._check_one_database()
         fence = self.session.acquire() if self.spec.exclusive else None
         abandoned = self.session.abandon_dead_runs()
         if abandoned:
             self.counts["abandoned_found"] = abandoned
         self.session.beat()
         return self._work(self.resources.live(self.row, fence), self.resources.notifier)
+
+    def _check_one_database(self) -> None:
+        """Raise where the run's own session and its units of work do not see the same database."""
+        with self.resources.live(self.row, None).transaction() as store:
+            if not store.runs.exists(self.row.run_id):
+                msg = "CERTJOBS_LOCK_DATABASE_URL and CERTJOBS_DATABASE_URL lead to different databases."
+                raise ConfigurationError(msg, hint="Both must name the same one; only the way there may differ.")
 
     def dry(self) -> Outcome:
         """Work, on one transaction that is rolled back."""
@@ -149,8 +166,7 @@ class _Run:
                 run_id=self.row.run_id,
                 job_name=self.spec.name,
                 options=self.options,
-                started_at=self.resources.clock.now(),
-                as_of=self.row.as_of,
+                calendar=self.resources.calendar,
                 transaction=database.transaction,
                 shield=self.signals.shield,
                 notifier=notifier,
@@ -175,7 +191,9 @@ class _Run:
         self.session.close()
         if recorded is outcome:
             return outcome
-        return replace(outcome, exit_code=worst([outcome.exit_code, recorded.exit_code]), message=recorded.message)
+        if worst([outcome.exit_code, recorded.exit_code]) is outcome.exit_code:
+            return outcome
+        return replace(recorded, counts=outcome.counts, details=outcome.details)
 
     def tell(self, outcome: Outcome) -> None:
         """Alert people where the outcome asks for it. A failing alert never masks the outcome."""
@@ -212,7 +230,9 @@ def execute(
         log.info("run.started", dry_run=dry_run, as_of=row.as_of.isoformat() if row.as_of else None)
         outcome = _outcome_of(run.dry if dry_run else run.live, run.counts, log, signals=signals, debug=debug)
         outcome = run.record(outcome)
-        if not dry_run:
+        if dry_run:
+            outcome = _as_dry(outcome)
+        else:
             run.tell(outcome)
     report = Report(row.run_id, spec.name, dry_run, row.as_of, time.monotonic() - began, outcome)
     say = log.info if outcome.exit_code in (ExitCode.OK, ExitCode.LOCKED) else log.warning
@@ -227,6 +247,13 @@ def execute(
     return report
 
 
+def _as_dry(outcome: Outcome) -> Outcome:
+    """Return a dry-run's outcome with what to do about it where that differs: what it stored was rolled back."""
+    if outcome.exit_code is ExitCode.GUARD:
+        return replace(outcome, hint="The real run stores this set and stops as well; approve it then.")
+    return outcome
+
+
 def _outcome_of(
     work: Callable[[], Outcome],
     counts: dict[str, int],
@@ -239,8 +266,11 @@ def _outcome_of(
     try:
         with signals.raised() if signals else nullcontext():
             return work()
+    except DryRunExpired as exc:
+        reached = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in counts.items())
+        return Outcome(exc.exit_code, counts, f"{exc.message} Reached until then: {reached or 'nothing'}.", exc.hint)
     except CertjobsError as exc:
-        return Outcome(exc.exit_code, counts, exc.message, hint=exc.hint)
+        return Outcome(exc.exit_code, counts, exc.message, exc.hint)
     except Terminated:
         return Outcome(ExitCode.TERMINATED, counts, "The run was terminated; what it had committed stays.")
     except KeyboardInterrupt:
@@ -248,29 +278,31 @@ def _outcome_of(
     except Exception as exc:  # noqa: BLE001 - the one place where the unknown becomes exit 1
         if debug:
             traceback.print_exception(exc)
-        what, where = safe_description(exc)
-        log.warning("run.broke", error=what, where=where)
-        return Outcome(
-            ExitCode.FAILED,
-            counts,
-            f"The run stopped on an unexpected error: {what} at {where}. What it had committed stays.",
-            hint="Run it again; if that fails too, add --debug to see the traceback.",
-        )
+        known = explained(exc)
+        log.warning("run.broke", error=known.message)
+        return Outcome(known.exit_code, counts, known.message, known.hint)
 
 
-def safe_description(exc: BaseException) -> tuple[str, str]:
-    """Return what an unexpected exception is and where in certjobs it arose, without its text.
+def explained(exc: Exception) -> CertjobsError:
+    """Return an unexpected exception as one of ours: what it is and where in certjobs it arose, without its text.
 
     Exception texts quote rows: names, addresses, whole addresses of services.
     """
+    if isinstance(exc, CertjobsError):
+        return exc
+    if isinstance(exc, StatementFailed) and exc.busy:
+        msg = f"Another session is changing the same rows, or a statement took too long: {exc.reason}."
+        return Unavailable(msg, hint="Nothing of that step was written. Run the command again.")
     what = exc.reason if isinstance(exc, StatementFailed) else type(exc).__name__
     package = Path(__file__).parent
     frames = [
         frame for frame in traceback.extract_tb(exc.__traceback__) if Path(frame.filename).is_relative_to(package)
     ]
-    if not frames:
-        return what, "an unknown place"
-    return what, f"{Path(frames[-1].filename).relative_to(package.parent)}:{frames[-1].lineno}"
+    where = f" at {Path(frames[-1].filename).relative_to(package.parent)}:{frames[-1].lineno}" if frames else ""
+    return CertjobsError(
+        f"It stopped on an unexpected error: {what}{where}. What was committed before stays.",
+        hint="Run it again; if that fails too, add --debug to see the traceback.",
+    )
 
 
 class Signals:

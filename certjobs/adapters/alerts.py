@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import httpx
@@ -41,10 +42,11 @@ class WebhookAlerter:
         }
         headers = {"User-Agent": f"certjobs/{__version__}"}
         try:
-            response = httpx.post(self._url, json=body, headers=headers, timeout=TIMEOUT, follow_redirects=False)
+            with httpx.stream("POST", self._url, json=body, headers=headers, timeout=TIMEOUT) as response:
+                answer = response.status_code  # the body is nobody's concern, and could drip for ever
         except httpx.HTTPError as exc:
             msg = f"The alert webhook cannot be reached ({type(exc).__name__})."
             raise Unavailable(msg) from None
-        if not response.is_success:
-            msg = f"The alert webhook answered {response.status_code}."
+        if not HTTPStatus.OK <= answer < HTTPStatus.MULTIPLE_CHOICES:
+            msg = f"The alert webhook answered {answer}."
             raise Unavailable(msg)

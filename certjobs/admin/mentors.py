@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from certjobs.domain.days import local_date
 from certjobs.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
-    from datetime import date, datetime
 
     from certjobs.db.mentors import MentorState
     from certjobs.db.store import Store
+    from certjobs.domain.days import Calendar
 
     Transaction = Callable[[], AbstractContextManager[Store]]
 
@@ -30,33 +29,34 @@ class Changed:
     note: str | None = None
 
 
-def pause(transaction: Transaction, ref: str, reason: str) -> Changed:
+def pause(transaction: Transaction, ref: str, reason: str, *, calendar: Calendar) -> Changed:
     """Pause an active mentor for a reason of a person's. Again is nothing.
 
-    Raises UsageError for an unknown mentor, an empty reason, or the one that is the job's own.
+    Raises UsageError for an unknown mentor, a day to come, or the reason that is the job's own.
     """
     if reason == BY_JOB:
         msg = f"The reason {BY_JOB} is kept for the nightly job."
         raise UsageError(msg, hint="Give another --reason.")
     with transaction() as store:
         mentor = _find(store, ref)
+        calendar.today(mentor.organisation, mentor.time_zone)
         if mentor.status == "paused":
             return Changed(mentor, changed=False, note=f"Was already paused ({mentor.pause_reason}).")
         store.mentors.set_status(mentor.id, "paused", reason)
     return Changed(replace(mentor, status="paused", pause_reason=reason), changed=True)
 
 
-def reinstate(transaction: Transaction, ref: str, *, as_of: date | None, now: datetime, force: bool) -> Changed:
+def reinstate(transaction: Transaction, ref: str, *, calendar: Calendar, force: bool) -> Changed:
     """Make a paused mentor active again. Again is nothing.
 
-    Raises UsageError for an unknown mentor, and for one without a valid certification on the day unless ``force``; the
-    next night pauses such a one again.
+    Raises UsageError for an unknown mentor or a day to come, and for one without a valid certification on the day
+    unless ``force``; the next night pauses such a one again.
     """
     with transaction() as store:
         mentor = _find(store, ref)
+        today = calendar.today(mentor.organisation, mentor.time_zone)
         if mentor.status == "active":
             return Changed(mentor, changed=False, note="Was already active.")
-        today = as_of or local_date(now, mentor.organisation, mentor.time_zone)
         expiry = mentor.certification_expiry
         valid = expiry is not None and expiry >= today
         if not valid and not force:

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 
     from certjobs.db.roster import Merged
     from certjobs.db.store import Store
+    from certjobs.domain.days import Calendar
 
 
-def import_roster(transaction: Callable[[], AbstractContextManager[Store]], stream: BinaryIO) -> tuple[int, Merged]:
+def import_roster(
+    transaction: Callable[[], AbstractContextManager[Store]], stream: BinaryIO, *, calendar: Calendar
+) -> tuple[int, Merged]:
     """Import a roster file and return its number of rows and what they changed; all of it or nothing.
 
     Idempotent by the external references of mentors and certifications. Raises RosterRejected with every problem of
-    every line, and then nothing was written.
+    every line, UsageError for a day to come; then nothing was written.
     """
     problems: list[Problem] = []
 
@@ -32,6 +35,8 @@ def import_roster(transaction: Callable[[], AbstractContextManager[Store]], stre
                 yield each
 
     with transaction() as store:
+        for organisation in store.organisations.all():
+            calendar.today(organisation.code, organisation.time_zone)
         rows = store.roster.stage(good())
         problems += store.roster.contradictions()
         if problems:

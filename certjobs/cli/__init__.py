@@ -6,10 +6,13 @@ Nothing here imports a database, HTTP, settings or logging library before a comm
 from __future__ import annotations
 
 import json
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certjobs.cli.app import app
+from certjobs.domain.text import printable
 from certjobs.errors import CertjobsError
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ __all__ = ["main"]
 def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit code; the one place where errors become words and codes."""
     arguments = list(argv)
+    _mend_streams()
     try:
         app(args=arguments, prog_name="certjobs")
     except SystemExit as exc:
@@ -30,8 +34,20 @@ def main(argv: Sequence[str]) -> int:
     except Exception as exc:
         if "--debug" in arguments:
             raise
-        return _explain(_unexpected(exc), arguments)
+        from certjobs.harness import explained
+
+        return _explain(explained(exc), arguments)
     return 0
+
+
+def _mend_streams() -> None:
+    """Let no closed stream and no narrow encoding change what a command does."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for as long as we live
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
 
 
 def _explain(exc: CertjobsError, arguments: Sequence[str]) -> int:
@@ -53,18 +69,8 @@ def _explain(exc: CertjobsError, arguments: Sequence[str]) -> int:
     else:
         for problem in problems:
             where = f"line {problem.line}, {problem.column}" if problem.column else f"line {problem.line}"
-            print(f"{where}: {problem.reason}", file=sys.stderr)
-    print(f"certjobs: {exc.message}", file=sys.stderr)
+            print(printable(f"{where}: {problem.reason}"), file=sys.stderr)
+    print(printable(f"certjobs: {exc.message}"), file=sys.stderr)
     if exc.hint:
-        print(f"          {exc.hint}", file=sys.stderr)
+        print(printable(f"          {exc.hint}"), file=sys.stderr)
     return int(exc.exit_code)
-
-
-def _unexpected(exc: Exception) -> CertjobsError:
-    from certjobs.harness import safe_description
-
-    what, where = safe_description(exc)
-    return CertjobsError(
-        f"The command stopped on an unexpected error: {what} at {where}.",
-        hint="Nothing of an unfinished step was written. Add --debug to see the traceback.",
-    )

@@ -30,7 +30,12 @@ def upgrade(local: Local = False, json: Json = False, debug: Debug = False) -> N
 
 @app.command("current", epilog=ADMIN_EXITS)
 def current(local: Local = False, json: Json = False, debug: Debug = False) -> None:  # noqa: ARG001 - read by main
-    """Say which version the schema has, and which one this program needs."""
+    r"""Say which version the schema has, and which one this program needs.
+
+    \b
+    Example:
+      certjobs db current
+    """
     from certjobs import bootstrap
     from certjobs.cli import render
 
@@ -41,7 +46,12 @@ def current(local: Local = False, json: Json = False, debug: Debug = False) -> N
 
 @app.command("check", epilog=ADMIN_EXITS)
 def check(local: Local = False, json: Json = False, debug: Debug = False) -> None:  # noqa: ARG001 - read by main
-    """Compare the schema with what this program needs; exit 78 and list what differs."""
+    r"""Compare the schema with what this program needs; exit 78 and list what differs.
+
+    \b
+    Example:
+      certjobs db check
+    """
     from certjobs import bootstrap
     from certjobs.cli import render
     from certjobs.errors import ExitCode

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from certjobs.cli.options import ADMIN_EXITS, Debug, Json, Local, Reason, clean_reason
+from certjobs.cli.options import ADMIN_EXITS, Debug, DryRun, Json, Local, Reason, clean_reason
 
 
 def register(app: typer.Typer) -> None:
@@ -19,13 +19,15 @@ def approve(
         str, typer.Argument(metavar="HASH", help="The refused set, as the run names it; its beginning will do.")
     ],
     reason: Reason,
+    dry_run: DryRun = False,
     local: Local = False,
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - read by main
 ) -> None:
     r"""Let the next runs of 48 hours do a set of changes that the guard refused.
 
-    What became due since is not covered: the guard looks at it by itself.
+    It says which mentors those are; --dry-run only that. What became due since is not covered: the guard looks at it by
+    itself.
 
     \b
     Example:
@@ -35,7 +37,7 @@ def approve(
     from certjobs.admin import approvals
     from certjobs.cli import render
 
-    request = bootstrap.Request(local=local, json=json, reason=clean_reason(reason))
+    request = bootstrap.Request(local=local, dry_run=dry_run, json=json, reason=clean_reason(reason))
     with bootstrap.environment(request, render.progress()) as env, env.administration() as database:
-        guarded, until = approvals.approve(database.transaction, hash_, by=env.actor, reason=request.reason or "")
-    render.approved(guarded, until, as_json=json)
+        found = approvals.approve(database.transaction, hash_, by=env.actor, reason=request.reason or "")
+    render.approved(found, dry_run=dry_run, as_json=json)

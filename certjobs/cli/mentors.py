@@ -46,7 +46,7 @@ def pause(
         local=local, dry_run=dry_run, as_of=as_date(as_of), json=json, reason=clean_reason(reason)
     )
     with bootstrap.environment(request, render.progress()) as env, env.administration() as database:
-        changed = mentors.pause(database.transaction, mentor, request.reason or "")
+        changed = mentors.pause(database.transaction, mentor, request.reason or "", calendar=env.calendar)
     render.mentor_changed(changed, dry_run=dry_run, as_json=json)
 
 
@@ -77,5 +77,5 @@ def reinstate(
         local=local, dry_run=dry_run, as_of=as_date(as_of), json=json, reason=clean_reason(reason)
     )
     with bootstrap.environment(request, render.progress()) as env, env.administration() as database:
-        changed = mentors.reinstate(database.transaction, mentor, as_of=request.as_of, now=env.clock.now(), force=force)
+        changed = mentors.reinstate(database.transaction, mentor, calendar=env.calendar, force=force)
     render.mentor_changed(changed, dry_run=dry_run, as_json=json)

@@ -41,8 +41,8 @@ def as_date(moment: datetime | None) -> date | None:
 def clean_reason(reason: str) -> str:
     """Return a reason on one line, or refuse one that says nothing."""
     cleaned = " ".join(reason.split())
-    if not cleaned:
-        msg = "is empty: say why, for the audit"
+    if not cleaned or not cleaned.isprintable():
+        msg = "is empty: say why, for the audit" if not cleaned else "holds control characters"
         raise typer.BadParameter(msg, param_hint="--reason")
     return cleaned[:500]
 

@@ -13,7 +13,12 @@ app = typer.Typer(help="What the jobs may do for each organisation.", no_args_is
 
 @app.command("list", epilog=ADMIN_EXITS)
 def list_(local: Local = False, json: Json = False, debug: Debug = False) -> None:  # noqa: ARG001 - read by main
-    """List the organisations with their settings."""
+    r"""List the organisations with their settings.
+
+    \b
+    Example:
+      certjobs orgs list --json
+    """
     from certjobs import bootstrap
     from certjobs.admin import organisations
     from certjobs.cli import render
@@ -71,4 +76,4 @@ def set_(
     request = bootstrap.Request(local=local, json=json, dry_run=dry_run)
     with bootstrap.environment(request, render.progress()) as env, env.administration() as database:
         found = organisations.set_organisation(database.transaction, code, given)
-    render.organisations([found], as_json=json)
+    render.organisations([found], dry_run=dry_run, as_json=json)

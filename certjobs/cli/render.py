@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from certjobs.domain.text import printable
 from certjobs.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from certjobs.admin.approvals import Approved
     from certjobs.admin.mentors import Changed
-    from certjobs.db.guarded_sets import GuardedSet
     from certjobs.db.organisations import Organisation
     from certjobs.db.roster import Merged
     from certjobs.db.runs import Run
@@ -59,7 +60,7 @@ def _cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
-    return "".join(character if character.isprintable() else "�" for character in str(value))
+    return printable(str(value))
 
 
 def _json(document: object) -> None:
@@ -88,7 +89,7 @@ def shown() -> Iterator[None]:
 def _say(*sentences: str) -> None:
     console = _console()
     for sentence in sentences:
-        console.print(sentence, soft_wrap=True)
+        console.print(printable(sentence), soft_wrap=True)
 
 
 class _NoProgress:
@@ -141,6 +142,8 @@ def report(found: Report, *, as_json: bool) -> None:
     _notices(outcome.counts, details.get("channel"))
     for each in details.get("failed", ()):
         _say(f"Not paused, because the database refused it: {each}")
+    for each in details.get("guarded", ()):
+        _say(f"Refused by the guard, {each['organisation']}: {_listed(each['mentors'], each['size'])}")
     _verdict(found)
 
 
@@ -225,16 +228,24 @@ def run(found: Run, *, as_json: bool) -> None:
     _table("Run", ("", ""), [(name, _cell(value)) for name, value in facts if value is not None])
 
 
-def approved(guarded: GuardedSet, until: datetime, *, as_json: bool) -> None:
+def approved(found: Approved, *, dry_run: bool, as_json: bool) -> None:
     """Say what was approved, and for how long."""
+    guarded = found.guarded
     if as_json:
-        _json(asdict(guarded) | {"approved_until": until})
+        _json(asdict(guarded) | {"approved_until": found.until, "mentors": list(found.mentors), "dry_run": dry_run})
         return
     _say(
-        f"Approved: {guarded.size} mentors of {guarded.organisation} in {guarded.job_name}, refused on"
-        f" {guarded.refused_at:%Y-%m-%d %H:%M} UTC.",
-        f"Runs until {until:%Y-%m-%d %H:%M} UTC may do it. Next: certjobs run {guarded.job_name}",
+        f"{'Dry-run: nothing was approved. The set is' if dry_run else 'Approved:'} {guarded.size} mentors of"
+        f" {guarded.organisation} in {guarded.job_name}, refused on {guarded.refused_at:%Y-%m-%d %H:%M} UTC:",
+        f"  {_listed(found.mentors, guarded.size)}",
     )
+    if not dry_run:
+        _say(f"Runs until {found.until:%Y-%m-%d %H:%M} UTC may pause them. Next: certjobs run {guarded.job_name}")
+
+
+def _listed(refs: Sequence[str], total: int) -> str:
+    more = f" and {total - len(refs)} more" if total > len(refs) else ""
+    return f"{', '.join(refs)}{more}"
 
 
 def merged(rows: int, changes: Merged, *, dry_run: bool, as_json: bool) -> None:
@@ -288,11 +299,14 @@ def mentor_changed(found: Changed, *, dry_run: bool, as_json: bool) -> None:
         _say(f"{mentor.ref}: {found.note}")
 
 
-def organisations(found: Sequence[Organisation], *, as_json: bool) -> None:
+def organisations(found: Sequence[Organisation], *, dry_run: bool = False, as_json: bool) -> None:
     """List organisations with their settings."""
     if as_json:
-        _json([{name: value for name, value in asdict(each).items() if name != "id"} for each in found])
+        marked = {"dry_run": True} if dry_run else {}
+        _json([{name: value for name, value in asdict(each).items() if name != "id"} | marked for each in found])
         return
+    if dry_run:
+        _say("Dry-run: nothing was written.")
     _table(
         "Organisations",
         ("code", "time zone", "auto_pause", "remind", "website_sync", "fallback address"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO, cast
 
 import typer
 
@@ -41,18 +41,34 @@ def import_(
     from certjobs import bootstrap
     from certjobs.admin import roster
     from certjobs.cli import render
-    from certjobs.errors import UsageError
 
     request = bootstrap.Request(local=local, dry_run=dry_run, as_of=as_date(as_of), json=json, reason="roster import")
-    with bootstrap.environment(request, render.progress()) as env, env.administration() as database:
-        try:
-            stream = sys.stdin.buffer if file == "-" else Path(file).open("rb")  # noqa: SIM115 - closed just below
-        except OSError as exc:
-            msg = f"The file {file} cannot be read: {exc.strerror}."
-            raise UsageError(msg, hint="Check its path and permissions.") from exc
-        with stream:
-            rows, merged = roster.import_roster(database.transaction, stream)
+    with (
+        _opened(file) as stream,
+        bootstrap.environment(request, render.progress()) as env,
+        env.administration() as database,
+    ):
+        rows, merged = roster.import_roster(database.transaction, stream, calendar=env.calendar)
     render.merged(rows, merged, dry_run=dry_run, as_json=json)
+
+
+def _opened(file: str) -> BinaryIO:
+    """Open the roster file. Standard input is read to its end first: a slow writer must not hold a transaction open."""
+    import shutil
+    from tempfile import TemporaryFile
+
+    from certjobs.errors import UsageError
+
+    if file == "-":
+        spool = cast(BinaryIO, TemporaryFile())  # noqa: SIM115 - the caller closes it
+        shutil.copyfileobj(sys.stdin.buffer, spool)
+        spool.seek(0)
+        return spool
+    try:
+        return Path(file).open("rb")
+    except OSError as exc:
+        msg = f"The file {file} cannot be read: {exc.strerror}."
+        raise UsageError(msg, hint="Check its path and permissions.") from exc
 
 
 @app.command("sample", epilog=ADMIN_EXITS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,9 @@ STRONG_TLS = frozenset({"require", "verify-ca", "verify-full"})
 NO_SUCH_DATABASE = "3D000"
 BAD_PASSWORD = frozenset({"28000", "28P01"})
 CONNECTION_CLASSES = ("08", "57P")  # connection exceptions; the server is shutting down or ended the session
+_REJECTED = re.compile(r'password authentication failed|role ".*" does not exist|no password supplied')
 PERMISSION_DENIED = "42501"
+BUSY = frozenset({"55P03", "40P01", "40001", "57014"})  # lock not available, deadlock, serialisation, cancelled
 NOT_OUR_SCHEMA = frozenset({"42P01", "42703", "42883", "3F000"})  # undefined table, column, function, schema
 
 
@@ -31,9 +35,13 @@ def database_url(raw: str) -> URL:
     """
     try:
         url = make_url(raw).set(drivername="postgresql+psycopg")
-    except sa_exc.ArgumentError:
+    except (sa_exc.ArgumentError, ValueError):
         msg = "The database address cannot be read."
-        raise ConfigurationError(msg, hint="It must look like postgresql://user:password@host:5432/database.") from None
+        raise ConfigurationError(
+            msg,
+            hint="It must look like postgresql://user:password@host:5432/database; write / # @ : in a password as"
+            " %2F %23 %40 %3A.",
+        ) from None
     mode = url.query.get("sslmode")
     if mode in STRONG_TLS or _is_local(url):
         return url
@@ -44,10 +52,19 @@ def database_url(raw: str) -> URL:
 
 
 def _is_local(url: URL) -> bool:
-    """Tell whether every host of the address is this machine or a socket on it; libpq takes lists of hosts."""
-    given = url.query.get("host", url.host)
-    hosts = [given or ""] if isinstance(given, str) or given is None else list(given)
-    names = [name for host in hosts for name in host.split(",")]
+    """Tell whether every place that libpq may connect to is this machine.
+
+    It takes lists of hosts and of addresses, and from the environment what the address does not say; a service's file
+    could say anything.
+    """
+    if url.query.get("service") or os.environ.get("PGSERVICE"):
+        return False
+    given = [
+        url.query.get("host") or url.host or os.environ.get("PGHOST", ""),
+        url.query.get("hostaddr") or os.environ.get("PGHOSTADDR", ""),
+    ]
+    lists = [one for each in given for one in ([each] if isinstance(each, str) else each)]
+    names = [name for each in lists for name in each.split(",")]
     return all(not name or name in LOOPBACK_HOSTS or name.startswith(("/", "@")) for name in names)
 
 
@@ -63,6 +80,7 @@ def create_engine(url: URL, *, application_name: str, statement_timeout: float, 
         "idle_in_transaction_session_timeout": f"{int(statement_timeout * 1000)}",
         "client_connection_check_interval": "5000",
         "TimeZone": "UTC",
+        "search_path": "public",
     }
     engine = sa.create_engine(
         url,
@@ -104,12 +122,15 @@ def translated_errors() -> Iterator[None]:
         raise Unavailable(msg, hint="Run the command again.") from exc
 
 
-def _translate(exc: sa_exc.DBAPIError) -> Exception:
+def _translate(exc: sa_exc.DBAPIError) -> Exception:  # noqa: PLR0911 - a table, a line a case
     original = exc.orig
     state = getattr(original, "sqlstate", None) or ""
-    if state in BAD_PASSWORD or "password authentication failed" in str(original):
+    if state in BAD_PASSWORD or (not state and _REJECTED.search(str(original))):
         msg = "The database rejected the user or password of CERTJOBS_DATABASE_URL."
         return CredentialsRejected(msg, hint="Correct or rotate the database credentials.")
+    if isinstance(original, psycopg.ProgrammingError) and not state:
+        msg = "The database address has a parameter that PostgreSQL does not know."
+        return ConfigurationError(msg, hint="Correct what stands after the ? in CERTJOBS_DATABASE_URL.")
     if state == NO_SUCH_DATABASE or ("database" in str(original) and "does not exist" in str(original) and not state):
         msg = "The database that CERTJOBS_DATABASE_URL names does not exist on its server."
         return ConfigurationError(msg, hint="Create it, then run `certjobs db upgrade`.")
@@ -124,7 +145,7 @@ def _translate(exc: sa_exc.DBAPIError) -> Exception:
     if state in NOT_OUR_SCHEMA:
         msg = "The database lacks a table, column or function that this command needs."
         return ConfigurationError(msg, hint="Run `certjobs db check`.")
-    return StatementFailed(f"{type(original).__name__} (SQLSTATE {state or 'unknown'})")
+    return StatementFailed(f"{type(original).__name__} (SQLSTATE {state or 'unknown'})", busy=state in BUSY)
 
 
 def _never_connected(original: BaseException | None, state: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from certjobs.db.sqlfiles import statement
-from certjobs.db.tables import guarded_sets, organisations
+from certjobs.db.tables import guarded_set_members, guarded_sets, organisations, peer_mentors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,15 +45,26 @@ class GuardedSets:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def refuse_expired(self, organisation_id: int, today: date, job_name: str) -> Refused:
-        """Store the expired mentors outside every approved set as one refused set, and return its hash.
+    def refuse_expired(self, organisation_id: int, today: date, job_name: str) -> Refused | None:
+        """Store the expired mentors outside every approved set as one refused set; None where there are none any more.
 
         The hash derives from the members alone: the same set refused again is the same row.
         """
         row = self._connection.execute(
             statement("refuse_expired"), {"organisation_id": organisation_id, "today": today, "job_name": job_name}
-        ).one()
-        return Refused(row.hash, row.size)
+        ).one_or_none()
+        return Refused(row.hash, row.size) if row else None
+
+    def members(self, full_hash: str, limit: int) -> Sequence[str]:
+        """Return the references of a set's mentors, in order, at most ``limit``."""
+        return self._connection.scalars(
+            sa.select(peer_mentors.c.external_ref)
+            .join(guarded_set_members, guarded_set_members.c.mentor_id == peer_mentors.c.id)
+            .join(guarded_sets, guarded_sets.c.id == guarded_set_members.c.guarded_set_id)
+            .where(guarded_sets.c.hash == full_hash)
+            .order_by(peer_mentors.c.external_ref)
+            .limit(limit)
+        ).all()
 
     def find(self, prefix: str) -> Sequence[GuardedSet]:
         """Return the sets whose hash begins with the prefix, at most two: enough to see that it is ambiguous."""

@@ -66,6 +66,8 @@ class RunSession:
                     {"job_name": run.job_name, "run_id": run.run_id, "holder": f"{run.actor} on {run.host}"},
                 ).one()
         except StatementFailed as exc:
+            if not exc.busy:
+                raise
             msg = f"The lock of {run.job_name} is being changed by another session ({exc.reason})."
             raise LockHeld(msg, hint="Run the command again.") from exc
         if row.token is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from certjobs.db.sqlfiles import statement
-from certjobs.db.tables import chapters, organisations, peer_mentors
+from certjobs.db.tables import organisations, peer_mentors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -156,19 +156,3 @@ class Mentors:
             sa.select(peer_mentors.c.id, peer_mentors.c.external_ref).where(peer_mentors.c.id.in_(list(mentor_ids)))
         )
         return {row.id: row.external_ref for row in rows}
-
-    def counts(self) -> Sequence[dict[str, Any]]:
-        """Return how many mentors each organisation and chapter has, by status."""
-        rows = self._connection.execute(
-            sa.select(
-                organisations.c.code.label("organisation"),
-                chapters.c.name.label("chapter"),
-                peer_mentors.c.status,
-                sa.func.count().label("mentors"),
-            )
-            .join(organisations, organisations.c.id == peer_mentors.c.organisation_id)
-            .join(chapters, chapters.c.id == peer_mentors.c.chapter_id)
-            .group_by(organisations.c.code, chapters.c.name, peer_mentors.c.status)
-            .order_by(organisations.c.code, chapters.c.name, peer_mentors.c.status)
-        )
-        return [dict(row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it

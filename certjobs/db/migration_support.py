@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from alembic import op
 
-from certjobs.db.schema import migrations_directory
+from certjobs.db.engine import PERMISSION_DENIED
+from certjobs.db.schema import lacks, migrations_directory
 from certjobs.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CREATED = "created by certjobs"
+ALREADY_THERE = frozenset({"42710", "23505"})  # duplicate object; the same, seen a moment too late
 
 
 def run_sql(name: str) -> None:
@@ -30,7 +32,7 @@ def create_or_adopt(tables: Sequence[sa.Table]) -> None:
     """
     bind = op.get_bind()
     present = set(sa.inspect(bind).get_table_names())
-    missing = [line for table in tables if table.name in present for line in _missing(bind, table)]
+    missing = [line for table in tables if table.name in present for line in lacks(bind, table)]
     if missing:
         msg = "The roster tables that are already there are not as certjobs needs them; nothing was altered:\n  - "
         raise ConfigurationError(
@@ -53,44 +55,24 @@ def drop_created(tables: Sequence[sa.Table]) -> None:
             op.drop_table(table.name)
 
 
-def _missing(bind: sa.Connection, table: sa.Table) -> list[str]:
-    """List what a present table lacks, a line each, in words that a person can act on."""
-    inspector = sa.inspect(bind)
-    columns = {column["name"]: column for column in inspector.get_columns(table.name)}
-    lines = []
-    for column in table.columns:
-        wanted = column.type.compile(bind.dialect)
-        found = columns.get(column.name)
-        if found is None:
-            lines.append(f"{table.name}.{column.name} ({wanted.lower()}) is missing")
-        elif not _same_type(found["type"], column.type):
-            is_now = found["type"].compile(bind.dialect).lower()
-            lines.append(f"{table.name}.{column.name} is {is_now}, and must be {wanted.lower()}")
-    return lines + _missing_keys(inspector, table)
+def create_role(name: str) -> None:
+    """Create a role unless the cluster has it. Another database may be creating it right now.
 
-
-def _same_type(found: sa.types.TypeEngine[object], wanted: sa.types.TypeEngine[object]) -> bool:
-    """Tell whether the jobs can work with the type found: any text for text, any integer for bigint."""
-    if isinstance(wanted, sa.ARRAY):
-        return isinstance(found, sa.ARRAY) and _same_type(found.item_type, wanted.item_type)
-    for kind in (sa.String, sa.Integer, sa.Date, sa.Boolean):
-        if isinstance(wanted, kind):
-            return isinstance(found, kind)
-    return False
-
-
-def _missing_keys(inspector: sa.Inspector, table: sa.Table) -> list[str]:
-    """List the primary and unique keys that the jobs rely on and the table has not."""
-    unique = {frozenset(key["column_names"]) for key in inspector.get_unique_constraints(table.name)}
-    unique |= {
-        frozenset(name for name in index["column_names"] if name)
-        for index in inspector.get_indexes(table.name)
-        if index["unique"] and not index.get("dialect_options", {}).get("postgresql_where")
-    }
-    unique.add(frozenset(inspector.get_pk_constraint(table.name)["constrained_columns"]))
-    wanted = [
-        frozenset(column.name for column in constraint.columns)
-        for constraint in table.constraints
-        if isinstance(constraint, (sa.UniqueConstraint, sa.PrimaryKeyConstraint))
-    ]
-    return [f"{table.name} has no unique key on ({', '.join(sorted(key))})" for key in wanted if key not in unique]
+    Raises ConfigurationError where the role is missing and this user may not create it.
+    """
+    bind = op.get_bind()
+    if bind.scalar(sa.text("SELECT 1 FROM pg_roles WHERE rolname = :name"), {"name": name}):
+        return
+    try:
+        with bind.begin_nested():
+            bind.execute(sa.text(f"CREATE ROLE {name} NOLOGIN"))
+    except sa.exc.DBAPIError as exc:
+        state = getattr(exc.orig, "sqlstate", None)
+        if state in ALREADY_THERE:
+            return
+        if state != PERMISSION_DENIED:
+            raise
+        msg = f"The cluster has no role {name}, and this user may not create roles."
+        raise ConfigurationError(
+            msg, hint=f"Let an administrator run `CREATE ROLE {name} NOLOGIN`, then run `certjobs db upgrade` again."
+        ) from exc

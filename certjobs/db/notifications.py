@@ -13,7 +13,6 @@ from certjobs.ports import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from uuid import UUID
 
 _RETRY_AFTER = (timedelta(minutes=15), timedelta(hours=1), timedelta(hours=4), timedelta(hours=12))
 
@@ -29,9 +28,10 @@ class Notifications:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def add_new_recipients(self) -> int:
+    def add_new_recipients(self, organisation_id: int | None) -> int:
         """Owe the open pause notices to coordinators who were assigned since, and return how many that are."""
-        return self._connection.execute(statement("add_new_recipients")).rowcount
+        added = self._connection.execute(statement("add_new_recipients"), {"organisation_id": organisation_id})
+        return added.rowcount
 
     def settle_interrupted(self, *, honours_keys: bool) -> int:
         """Settle the notices whose sender died between claiming and recording, and return how many there were.
@@ -43,19 +43,10 @@ class Notifications:
             statement("settle_interrupted"), {"status": "pending" if honours_keys else "unknown"}
         ).rowcount
 
-    def owed(self, after: int, limit: int) -> Sequence[int]:
+    def owed(self, organisation_id: int | None, *, after: int, limit: int) -> Sequence[int]:
         """Return the ids of the next pause notices that may be sent now, after an id, at most ``limit``."""
-        return self._connection.scalars(
-            sa.select(notifications.c.id)
-            .where(
-                notifications.c.id > after,
-                notifications.c.kind == "pause",
-                notifications.c.status.in_(("pending", "failed")),
-                sa.func.coalesce(notifications.c.not_before, sa.text("'-infinity'")) <= sa.func.clock_timestamp(),
-            )
-            .order_by(notifications.c.id)
-            .limit(limit)
-        ).all()
+        values = {"organisation_id": organisation_id, "after": after, "limit": limit}
+        return self._connection.scalars(statement("owed_notices"), values).all()
 
     def claim(self, notification_id: int) -> Notice | None:
         """Look at a notice again and make it ``sending``; None where it must not be sent, or not by us.
@@ -94,24 +85,7 @@ class Notifications:
         )
         return done.rowcount == 1
 
-    def open_without_address(self) -> int:
-        """Return how many owed pause notices have nobody to go to: no coordinator, no fallback address."""
-        number: int = self._connection.execute(statement("open_without_address")).scalar_one()
-        return number
-
-    def by_status(self, run_id: UUID) -> dict[str, int]:
-        """Return how many notices a run caused, by what became of them."""
-        rows = self._connection.execute(
-            sa.select(notifications.c.status, sa.func.count())
-            .where(notifications.c.caused_by_run == run_id)
-            .group_by(notifications.c.status)
-        )
-        return {row[0]: row[1] for row in rows}
-
-    def open_pauses(self) -> int:
-        """Return how many pause notices are still owed, whoever caused them."""
-        return self._connection.execute(
-            sa.select(sa.func.count()).where(
-                notifications.c.kind == "pause", notifications.c.status.in_(("pending", "sending", "failed"))
-            )
-        ).scalar_one()
+    def still_open(self, organisation_id: int | None) -> tuple[int, int]:
+        """Return how many pause notices are still owed, and how many of them have nobody to go to."""
+        row = self._connection.execute(statement("open_notices"), {"organisation_id": organisation_id}).one()
+        return row.open, row.nobody

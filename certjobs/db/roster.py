@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from certjobs.domain.roster_csv import Row
 
+_LOCK_MENTORS = sa.text(
+    "SELECT 1 FROM peer_mentors WHERE external_ref IN (SELECT mentor_ref FROM roster_staging)"
+    " ORDER BY id FOR NO KEY UPDATE"
+)
 _ONE_IMPORT = sa.text("SELECT pg_advisory_xact_lock(hashtext('certjobs roster import'))")
 
 
@@ -81,7 +85,11 @@ class Roster:
         return [Problem(*row) for row in self._connection.execute(statement("roster_contradictions"))]
 
     def merge(self) -> Merged:
-        """Add and update what the staged rows name, and return what changed; what they do not name stays."""
+        """Add and update what the staged rows name, and return what changed; what they do not name stays.
+
+        The mentors are locked first and in id order, as every other writer locks them, so that none deadlocks with it.
+        """
+        self._connection.execute(_LOCK_MENTORS)
         return Merged(
             organisations_added=self._changed("merge_organisations")[0],
             chapters_added=self._changed("merge_chapters")[0],

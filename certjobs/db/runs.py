@@ -97,6 +97,10 @@ class Runs:
         )
         return done.rowcount == 1
 
+    def exists(self, run_id: UUID) -> bool:
+        """Tell whether the run has a row here."""
+        return self._connection.scalar(sa.select(sa.exists().where(log.c.run_id == run_id))) or False
+
     def abandon_dead(self, run_id: UUID) -> int:
         """Mark every running run whose process is proven gone as abandoned, and return how many there were."""
         abandoned: int = self._connection.execute(sa.select(sa.func.certjobs_abandon_dead_runs(run_id))).scalar_one()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from certjobs.db.engine import translated_errors
-from certjobs.db.tables import metadata
+from certjobs.db.tables import ROSTER_TABLES, metadata
 from certjobs.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ VERSION_TABLE = "certjobs_schema_version"
 
 _MIGRATION_LOCK = 0x63657274  # "cert": one upgrade at a time in a database
 _WAIT_FOR_TABLES = "10s"
+_NIGHTS_INDEX = "ix_peer_mentors_active_expiry"
+_CREATE_TRIGGER = re.compile(r"^CREATE TRIGGER (?P<name>\w+) [^;]*? ON (?P<table>\w+)", re.MULTILINE)
 OLDEST_SERVER = 150000
 
 
@@ -87,30 +90,36 @@ def downgrade(engine: sa.Engine, target: str) -> None:
 
 
 def differences(engine: sa.Engine) -> Sequence[str]:
-    """List, in words, where the database is not as this program's version of it: a line each, none when all is well."""
+    """List, in words, where the database is not as this program's version of it: a line each, none when all is well.
+
+    The roster is the application's, which may keep more in it: of its tables only what the jobs need is looked at.
+    """
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
     with translated_errors(), engine.connect() as connection:
-        found = (
-            [] if current(connection) == SCHEMA_HEAD else [f"the schema is {current(connection)}, not {SCHEMA_HEAD}"]
-        )
+        version = current(connection)
+        if version != SCHEMA_HEAD:
+            return [f"the schema is at {version or 'nothing yet'}, and this program needs {SCHEMA_HEAD}"]
+        present = set(sa.inspect(connection).get_table_names())
+        found = [f"the table {table.name} is missing" for table in ROSTER_TABLES if table.name not in present]
+        found += [line for table in ROSTER_TABLES if table.name in present for line in lacks(connection, table)]
         context = MigrationContext.configure(
             connection,
-            opts={"include_object": _is_ours, "compare_server_default": False, "version_table": VERSION_TABLE},
+            opts={"include_object": _is_the_jobs, "compare_server_default": False, "version_table": VERSION_TABLE},
         )
-        found += [
-            _in_words(difference)
-            for difference in compare_metadata(context, metadata)
-            if "comment" not in difference[0]  # by its comment a table is known as created by us
-        ]
-        found += [f"the trigger {name} is missing or disabled" for name in _idle_triggers(connection)]
+        found += [_in_words(difference) for difference in compare_metadata(context, metadata)]
+        if _NIGHTS_INDEX not in {each["name"] for each in sa.inspect(connection).get_indexes("peer_mentors")}:
+            found.append(f"the index {_NIGHTS_INDEX} is missing: each night would read the whole roster")
+        found += [f"the trigger {name} on {table} is missing or disabled" for name, table in _idle_triggers(connection)]
         return found
 
 
-def _is_ours(_item: object, name: str | None, kind: str, reflected: bool, compared: object) -> bool:
-    """Leave out what the application added to the same database: its tables, columns and indexes are its own."""
-    return not (reflected and compared is None and (kind != "table" or name not in metadata.tables))
+def _is_the_jobs(_item: object, name: str | None, kind: str, reflected: bool, compared: object) -> bool:
+    """Leave out the roster, and what else the application keeps in the same database."""
+    if kind == "table":
+        return name in metadata.tables and name not in {table.name for table in ROSTER_TABLES}
+    return not (reflected and compared is None and kind == "index")
 
 
 def _in_words(difference: object) -> str:
@@ -122,17 +131,63 @@ def _in_words(difference: object) -> str:
     return f"{str(flat[0]).replace('_', ' ')}: {'.'.join(part for part in what if part)}"
 
 
-def _idle_triggers(connection: sa.Connection) -> Sequence[str]:
-    """Return the triggers that the migrations create and that do not fire."""
-    files = (migrations_directory() / "sql").glob("*.sql")
+def _idle_triggers(connection: sa.Connection) -> Sequence[tuple[str, str]]:
+    """Return the triggers that the migrations create and that do not fire, each with its table."""
     created = {
-        word.split()[2] for file in files for word in file.read_text(encoding="utf-8").split("\n")
-        if word.startswith("CREATE TRIGGER ")
-    }  # fmt: skip
-    firing = set(
-        connection.scalars(sa.text("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled IN ('O', 'A')"))
+        (match["name"], match["table"])
+        for file in (migrations_directory() / "sql").glob("*.sql")
+        for match in _CREATE_TRIGGER.finditer(file.read_text(encoding="utf-8"))
+    }
+    firing = connection.execute(
+        sa.text(
+            "SELECT t.tgname, c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
+            " WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')"
+        )
     )
-    return sorted(created - firing)
+    return sorted(created - {(row.tgname, row.relname) for row in firing})
+
+
+def lacks(connection: sa.Connection, table: sa.Table) -> list[str]:
+    """List what a present table lacks, a line each, in words that a person can act on."""
+    inspector = sa.inspect(connection)
+    columns = {column["name"]: column for column in inspector.get_columns(table.name)}
+    lines = []
+    for column in table.columns:
+        wanted = column.type.compile(connection.dialect)
+        found = columns.get(column.name)
+        if found is None:
+            lines.append(f"{table.name}.{column.name} ({wanted.lower()}) is missing")
+        elif not _same_type(found["type"], column.type):
+            is_now = found["type"].compile(connection.dialect).lower()
+            lines.append(f"{table.name}.{column.name} is {is_now}, and must be {wanted.lower()}")
+    return lines + _missing_keys(inspector, table)
+
+
+def _same_type(found: sa.types.TypeEngine[object], wanted: sa.types.TypeEngine[object]) -> bool:
+    """Tell whether the jobs can work with the type found: any text for text, any integer for bigint."""
+    if isinstance(wanted, sa.ARRAY):
+        return isinstance(found, sa.ARRAY) and _same_type(found.item_type, wanted.item_type)
+    kinds = (sa.String, sa.Integer, sa.Date, sa.Boolean)
+    return not isinstance(found, sa.Enum) and any(
+        isinstance(wanted, kind) and isinstance(found, kind) for kind in kinds
+    )
+
+
+def _missing_keys(inspector: sa.Inspector, table: sa.Table) -> list[str]:
+    """List the primary and unique keys that the jobs rely on and the table has not."""
+    unique = {frozenset(key["column_names"]) for key in inspector.get_unique_constraints(table.name)}
+    unique |= {
+        frozenset(name for name in index["column_names"] if name)
+        for index in inspector.get_indexes(table.name)
+        if index["unique"] and not index.get("dialect_options", {}).get("postgresql_where")
+    }
+    unique.add(frozenset(inspector.get_pk_constraint(table.name)["constrained_columns"]))
+    wanted = [
+        frozenset(column.name for column in constraint.columns)
+        for constraint in table.constraints
+        if isinstance(constraint, (sa.UniqueConstraint, sa.PrimaryKeyConstraint))
+    ]
+    return [f"{table.name} has no unique key on ({', '.join(sorted(key))})" for key in wanted if key not in unique]
 
 
 def migrations_directory() -> Path:
@@ -148,6 +203,9 @@ def _migrating(engine: sa.Engine) -> Iterator[tuple[sa.Connection, Config]]:
 
     with translated_errors(), engine.connect() as connection:
         _refuse_old_server(connection)
+        # Another upgrade, or a big table, may take its time; a table in use is not waited for: others would queue up.
+        connection.execute(sa.text("SET statement_timeout = 0"))
+        connection.execute(sa.text("SET lock_timeout = 0"))
         connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
         connection.execute(sa.text(f"SET lock_timeout = '{_WAIT_FOR_TABLES}'"))
         connection.commit()

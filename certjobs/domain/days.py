@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from certjobs.errors import ConfigurationError
+from certjobs.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -20,14 +21,31 @@ def is_time_zone(name: str) -> bool:
     return True
 
 
-def local_date(moment: datetime, organisation: str, time_zone: str) -> date:
-    """Return the date of a moment in an organisation's time zone.
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """What "today" means in one command: the date where an organisation is at ``now``, or ``as_of``.
 
-    Raises ConfigurationError when there is no such time zone.
+    ``future`` lets ``as_of`` be a day that has not begun there: nothing real may come of that.
     """
-    if not is_time_zone(time_zone):
-        msg = f"The organisation {organisation} has a time zone that does not exist."
-        raise ConfigurationError(
-            msg, hint=f"Set one, as in `certjobs orgs set {organisation} --time-zone Europe/Oslo`."
-        )
-    return moment.astimezone(ZoneInfo(time_zone)).date()
+
+    now: datetime
+    as_of: date | None = None
+    future: bool = False
+
+    def today(self, organisation: str, time_zone: str) -> date:
+        """Return today in an organisation's time zone.
+
+        Raises UsageError where --as-of lies in its future, and ConfigurationError where its time zone does not exist.
+        """
+        if not is_time_zone(time_zone):
+            msg = f"The organisation {organisation} has a time zone that does not exist."
+            raise ConfigurationError(
+                msg, hint=f"Set one, as in `certjobs orgs set {organisation} --time-zone Europe/Oslo`."
+            )
+        today = self.now.astimezone(ZoneInfo(time_zone)).date()
+        if self.as_of is None:
+            return today
+        if self.as_of > today and not self.future:
+            msg = f"--as-of {self.as_of} lies in the future: for {organisation} it is {today}."
+            raise UsageError(msg, hint="A day to come needs --dry-run or --local.")
+        return self.as_of

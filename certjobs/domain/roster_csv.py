@@ -22,10 +22,13 @@ COLUMNS = MENTOR_COLUMNS + CERTIFICATE_COLUMNS
 MAX_LENGTH = {"mentor_ref": 100, "name": 200, "organisation": 50, "chapter": 200, "certificate_ref": 100}
 EARLIEST = date(1900, 1, 1)
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_A_NAME = re.compile(r"[A-Za-z_ -]{1,40}")  # what is repeated in an error: a header cell could be a person
+_A_DATE = re.compile(r"[0-9./ -]{1,20}")
 _COORDINATOR = re.compile(r"(?P<name>[^<>]+)<(?P<address>[^<>]*)>")
 # Enough to keep out what is surely no address or could break a header; whether it exists only sending can tell.
 _ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"|]+@[^\s@<>()\[\],;:\\\"|.]+(\.[^\s@<>()\[\],;:\\\"|.]+)+")
 MAX_ADDRESS = 254
+_TURNS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 
 
 def is_address(text: str) -> bool:
@@ -76,7 +79,10 @@ def read(stream: BinaryIO) -> Iterator[Row | Problem]:
     the header cannot be used, for then nothing after it can be understood.
     """
     reader, numbered = _open(stream)
-    header = next(reader, None)
+    try:
+        header = next(reader, None)
+    except csv.Error as exc:
+        raise RosterRejected([Problem(1, "", f"the line is not well-formed CSV ({exc})")]) from None
     if header is None:
         raise RosterRejected([Problem(1, "", f"the file is empty; its first line must name the columns {_listed()}")])
     columns = _positions([name.strip() for name in header])
@@ -126,9 +132,11 @@ def _open(stream: BinaryIO) -> tuple[Iterator[list[str]], _Lines]:
 
 def _positions(header: Sequence[str]) -> dict[str, int]:
     """Return where each column is. Raises RosterRejected where one is unknown, missing or named twice."""
+    if not set(header) & set(COLUMNS):
+        raise RosterRejected([Problem(1, "", f"the first line must name the columns {_listed()}")])
     problems = [
-        Problem(1, name or "(empty)", f"unknown column; known are {_listed()}")
-        for name in header
+        Problem(1, name if _A_NAME.fullmatch(name) else f"column {number}", f"unknown column; known are {_listed()}")
+        for number, name in enumerate(header, start=1)
         if name not in COLUMNS
     ]
     problems += [
@@ -155,7 +163,8 @@ def _row(line: int, cells: Sequence[str], columns: dict[str, int], width: int) -
     if len(cells) != width:
         yield Problem(line, "", f"{len(cells)} fields, and the header names {width}")
         return
-    values = {name: cells[position].strip() for name, position in columns.items()}
+    # One spelling of each letter: files from different systems compose æ, ø, å differently.
+    values = {name: unicodedata.normalize("NFC", cells[position].strip()) for name, position in columns.items()}
     problems = [*_text_problems(line, values)]
     coordinators = _coordinators(line, values["coordinators"], problems)
     dates = _certificate(line, values, problems)
@@ -176,12 +185,17 @@ def _row(line: int, cells: Sequence[str], columns: dict[str, int], width: int) -
 
 def _text_problems(line: int, values: dict[str, str]) -> Iterator[Problem]:
     for name, value in values.items():
-        if any(unicodedata.category(character) == "Cc" for character in value):
+        if any(_hidden(character) for character in value):
             yield Problem(line, name, "control characters are not allowed")
         elif name in MAX_LENGTH and len(value) > MAX_LENGTH[name]:
             yield Problem(line, name, f"longer than {MAX_LENGTH[name]} characters")
         elif name in MENTOR_COLUMNS and name != "coordinators" and not value:
             yield Problem(line, name, "is empty")
+
+
+def _hidden(character: str) -> bool:
+    """Tell whether a character would break lines or turn the direction of writing."""
+    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or unicodedata.bidirectional(character) in _TURNS
 
 
 def _coordinators(line: int, value: str, problems: list[Problem]) -> tuple[tuple[str, str], ...]:
@@ -226,7 +240,8 @@ def _date(line: int, column: str, value: str, problems: list[Problem]) -> date |
     except ValueError:
         found = None
     if found is None:
-        problems.append(Problem(line, column, f"{value[:30]!r} is not a date; write it as 2026-11-22"))
+        shown = f"{value!r} is" if _A_DATE.fullmatch(value) else "is"
+        problems.append(Problem(line, column, f"{shown} not a date; write it as 2026-11-22"))
     elif found < EARLIEST:
         problems.append(Problem(line, column, f"{value} lies before {EARLIEST.year}"))
         return None

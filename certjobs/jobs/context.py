@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from certjobs.domain.days import local_date
 from certjobs.domain.guard import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
-    from datetime import date, datetime
+    from datetime import date
     from uuid import UUID
 
     from certjobs.db.organisations import Organisation
     from certjobs.db.store import Store
+    from certjobs.domain.days import Calendar
     from certjobs.ports import Log, Notifier, Progress
 
 OptionsT = TypeVar("OptionsT")
@@ -32,8 +32,7 @@ class JobContext(Generic[OptionsT]):
     run_id: UUID
     job_name: str
     options: OptionsT
-    started_at: datetime
-    as_of: date | None
+    calendar: Calendar
     transaction: Callable[[], AbstractContextManager[Store]]
     shield: Callable[[], AbstractContextManager[None]]
     notifier: Notifier | None
@@ -43,13 +42,8 @@ class JobContext(Generic[OptionsT]):
     counts: dict[str, int] = field(default_factory=dict)
 
     def today(self, organisation: Organisation) -> date:
-        """Return the date in the organisation's time zone when the run started, or ``--as-of``.
-
-        Raises ConfigurationError when the organisation's time zone does not exist.
-        """
-        if self.as_of is not None:
-            return self.as_of
-        return local_date(self.started_at, organisation.code, organisation.time_zone)
+        """Return the date in the organisation's time zone when the run started, or ``--as-of``; see Calendar."""
+        return self.calendar.today(organisation.code, organisation.time_zone)
 
     def count(self, **steps: int) -> None:
         """Add to the run's counts."""

@@ -19,31 +19,33 @@ if TYPE_CHECKING:
 PAGE = 500
 
 
-def deliver_pause_notices(ctx: JobContext[Any]) -> str | None:
-    """Send every pause notice that may be sent now; return a sentence where some are still owed, else None.
+def deliver_pause_notices(ctx: JobContext[Any], organisation_id: int | None) -> str | None:
+    """Send the pause notices that may be sent now, of one organisation or (None) of all.
+
+    Returns a sentence where some are still owed, else None.
 
     With no channel set nothing is claimed, everything stays owed, and that is no failure.
     """
     notifier = ctx.notifier
     if notifier is None:
         with ctx.transaction() as store:
-            ctx.count(notices_open=store.notifications.open_pauses())
+            ctx.count(notices_open=store.notifications.still_open(organisation_id)[0])
         return None
     with ctx.transaction() as store:
-        store.notifications.add_new_recipients()
+        store.notifications.add_new_recipients(organisation_id)
         interrupted = store.notifications.settle_interrupted(honours_keys=notifier.honours_keys)
     ctx.count(notices_unknown=0 if notifier.honours_keys else interrupted)
     after = 0
     while True:
         with ctx.transaction() as store:
-            page = store.notifications.owed(after, PAGE)
+            page = store.notifications.owed(organisation_id, after=after, limit=PAGE)
         if not page:
             break
         for notification_id in page:
             with ctx.shield():
                 _deliver(ctx, notifier, notification_id)
         after = page[-1]
-    return _unsent(ctx)
+    return _unsent(ctx, organisation_id)
 
 
 def _deliver(ctx: JobContext[Any], notifier: Notifier, notification_id: int) -> None:
@@ -74,11 +76,10 @@ def _record_failure(ctx: JobContext[Any], notice: Notice, exc: DeliveryError) ->
             ctx.count(notices_dead=1)
 
 
-def _unsent(ctx: JobContext[Any]) -> str | None:
+def _unsent(ctx: JobContext[Any], organisation_id: int | None) -> str | None:
     """Count what is still owed and say it in a sentence."""
     with ctx.transaction() as store:
-        still_open = store.notifications.open_pauses()
-        nobody = store.notifications.open_without_address()
+        still_open, nobody = store.notifications.still_open(organisation_id)
     ctx.count(notices_open=still_open)
     unknown, dead = ctx.counts.get("notices_unknown", 0), ctx.counts.get("notices_dead", 0)
     sentences = []

@@ -48,15 +48,11 @@ class Plan:
     never_certified: int
     allowance: int
     guarded: dict[str, Any] | None = None
+    refused: int = 0
     paused: int = 0
     changed: int = 0
     failed: list[int] = field(default_factory=list)
     open: int = 0
-
-    @property
-    def refused(self) -> int:
-        """How many the guard keeps from being paused."""
-        return self.unapproved if self.guarded else 0
 
 
 def expiry_check(ctx: JobContext[ExpiryCheckOptions]) -> Outcome:
@@ -65,14 +61,16 @@ def expiry_check(ctx: JobContext[ExpiryCheckOptions]) -> Outcome:
     Afterwards each of them is paused with one audit row and one notice owed to each coordinator; or was refused by the
     guard (exit 4), or could not be paused (exit 3). Again is nothing. Raises UsageError for an unknown organisation.
     """
-    plans = [_plan(ctx, organisation) for organisation in _organisations(ctx)]
+    chosen = _organisations(ctx)
+    plans = [_plan(ctx, organisation) for organisation in chosen if organisation.auto_pause]
+    ctx.count(paused=0, failed=0, notices_owed=0, without_coordinator=0)
     shown: list[Paused] = []
     with ctx.progress.track("Pausing", sum(p.approved + p.unapproved - p.refused for p in plans)) as advance:
         for plan in plans:
             for approved in (True, False):
                 _pause(ctx, plan, shown, advance, approved=approved)
     _account(ctx, plans)
-    unsent = deliver_pause_notices(ctx)
+    unsent = deliver_pause_notices(ctx, chosen[0].id if ctx.options.org else None)
     return _outcome(ctx, plans, shown, unsent)
 
 
@@ -87,7 +85,7 @@ def _organisations(ctx: JobContext[ExpiryCheckOptions]) -> Sequence[Organisation
     for organisation in chosen:
         if not organisation.auto_pause:
             ctx.log.info("expiry_check.left_alone", organisation=organisation.code, why="auto_pause is off")
-    return [organisation for organisation in chosen if organisation.auto_pause]
+    return chosen
 
 
 def _plan(ctx: JobContext[ExpiryCheckOptions], organisation: Organisation) -> Plan:
@@ -100,10 +98,19 @@ def _plan(ctx: JobContext[ExpiryCheckOptions], organisation: Organisation) -> Pl
         plan = Plan(organisation, today, approved, unapproved, never, ctx.guard.allowance(active))
         if not ctx.guard.allows(unapproved, active):
             refused = store.guarded_sets.refuse_expired(organisation.id, today, ctx.job_name)
-            plan.guarded = {"organisation": organisation.code, "hash": refused.hash, "size": refused.size}
-    ctx.count(expired=approved + unapproved, never_certified=never)
+            if refused is not None:
+                plan.refused = refused.size
+                plan.guarded = {
+                    "organisation": organisation.code,
+                    "hash": refused.hash,
+                    "size": refused.size,
+                    "mentors": list(store.guarded_sets.members(refused.hash, SHOWN)),
+                }
+    ctx.count(expired=approved + unapproved, never_certified=never, refused=plan.refused)
     if plan.guarded:
-        ctx.log.warning("expiry_check.refused", **plan.guarded)
+        ctx.log.warning(
+            "expiry_check.refused", organisation=organisation.code, set=plan.guarded["hash"], mentors=plan.refused
+        )
     return plan
 
 
@@ -115,7 +122,7 @@ def _pause(
     The roster may change while the job runs. Outside an approval a run never pauses more than the allowance that the
     guard gave before the first batch, however many became due meanwhile.
     """
-    if not (plan.approved if approved else plan.unapproved - plan.refused):
+    if not (plan.approved if approved else plan.unapproved) or (plan.guarded and not approved):
         return
     after: Cursor | None = None
     left = None if approved else plan.allowance
@@ -151,10 +158,8 @@ def _pause_batch(ctx: JobContext[ExpiryCheckOptions], plan: Plan, mentor_ids: Se
         ctx.count(failed=1)
         return []
     plan.paused += len(paused)
-    plan.changed += len(mentor_ids) - len(paused)
     ctx.count(
         paused=len(paused),
-        changed=len(mentor_ids) - len(paused),
         notices_owed=sum(each.recipients for each in paused),
         without_coordinator=sum(not each.has_coordinator for each in paused),
     )
@@ -162,21 +167,24 @@ def _pause_batch(ctx: JobContext[ExpiryCheckOptions], plan: Plan, mentor_ids: Se
 
 
 def _account(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan]) -> None:
-    """Hold what was done against its causes, in one snapshot.
+    """Hold what was done against its causes: expired = paused + refused + failed + open + changed.
 
-    Raises CertjobsError where the audit or the notices do not add up. Expired mentors who are still active, though
-    neither refused nor failed, are open: they became due while the run was under way.
+    An expired mentor who is still active, though neither refused nor failed, is open: due since the run began. One who
+    was counted and is nowhere else is changed: renewed, paused or moved meanwhile (negative where more became due and
+    were paused than were counted). Raises CertjobsError where audit or notices do not hold what the run did.
     """
     with ctx.transaction() as store:
         events, notices = store.mentors.pauses_of_run(ctx.run_id)
         for plan in plans:
             left = sum(store.mentors.count_expired(plan.organisation.id, plan.today, ctx.job_name))
             plan.open = max(0, left - plan.refused - len(plan.failed))
-    ctx.count(open=sum(plan.open for plan in plans))
-    if events != ctx.counts.get("paused", 0) or notices < ctx.counts.get("notices_owed", 0):
+            done = plan.paused + plan.refused + len(plan.failed) + plan.open
+            plan.changed = plan.approved + plan.unapproved - done
+    ctx.count(open=sum(plan.open for plan in plans), changed=sum(plan.changed for plan in plans))
+    if events != ctx.counts["paused"] or notices < ctx.counts["notices_owed"]:
         msg = (
-            f"The account of this run does not add up: {ctx.counts.get('paused', 0)} paused and {events} audited,"
-            f" {ctx.counts.get('notices_owed', 0)} notices owed and {notices} recorded."
+            f"The account of this run does not add up: {ctx.counts['paused']} paused and {events} audited,"
+            f" {ctx.counts['notices_owed']} notices owed and {notices} recorded."
         )
         raise CertjobsError(msg, hint="A trigger may be missing or disabled: run `certjobs db check`.")
 
@@ -185,14 +193,18 @@ def _outcome(
     ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan], shown: Sequence[Paused], unsent: str | None
 ) -> Outcome:
     """Say how it went: the worst of guard, failures and what is still owed."""
-    codes, sentences = [], []
+    codes, sentences, hint = [], [], None
     for plan in plans:
         name = plan.organisation.code
         if plan.guarded:
+            short = plan.guarded["hash"][:12]
             codes.append(ExitCode.GUARD)
             sentences.append(
-                f"{name}: {plan.guarded['size']} mentors would have been paused, more than the guard lets a run do by"
-                f" itself; look at them, then `certjobs approve {plan.guarded['hash'][:12]} --reason TEXT`."
+                f"{name}: {plan.refused} mentors would have been paused, more than the guard lets a run do by itself"
+                f" (set {short})."
+            )
+            hint = (
+                f"See whom with `certjobs approve {short} --reason TEXT --dry-run`; without --dry-run it is approved."
             )
         if plan.failed:
             codes.append(ExitCode.PARTIAL)
@@ -203,7 +215,7 @@ def _outcome(
     if unsent:
         codes.append(ExitCode.PARTIAL)
         sentences.append(unsent)
-    return Outcome(worst(codes), ctx.counts, " ".join(sentences) or None, details=_details(ctx, plans, shown))
+    return Outcome(worst(codes), ctx.counts, " ".join(sentences) or None, hint, _details(ctx, plans, shown))
 
 
 def _details(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan], shown: Sequence[Paused]) -> dict[str, Any]:

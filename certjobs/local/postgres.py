@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
+import re
 import subprocess
 import tempfile
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DATABASE = "certjobs"
+SERVER_USER = "pgserver"  # whom the package creates and runs the server as, under root
+_PLAIN_PATH = re.compile(r"[\w/.-]{1,80}", re.ASCII)  # longer ones do not fit a socket's address
 
 
 @contextmanager
@@ -65,6 +69,7 @@ def server(directory: Path) -> Iterator[str]:
             users.put([pid for pid in users._get() if psutil.pid_exists(pid)])  # noqa: SLF001
     try:
         handle.start()
+        _close_to_others(runtime)
     except (subprocess.SubprocessError, OSError, AssertionError) as exc:
         msg = f"The embedded PostgreSQL did not start ({type(exc).__name__})."
         raise Unavailable(msg, hint=f"Its log is {data / 'log'}.") from exc
@@ -86,14 +91,38 @@ def _data_directory(directory: Path) -> Path:
 
 
 def _runtime_directory(data: Path) -> Path:
-    """Return a short directory without spaces for socket and lock file, one for each data directory and user."""
+    """Return a directory for socket and lock file: beside the data, or a short one without spaces where that is not."""
+    beside = data.parent / "run"
+    if _PLAIN_PATH.fullmatch(str(beside)):
+        beside.mkdir(mode=0o700, exist_ok=True)
+        return beside
     name = hashlib.sha256(f"{data} {os.getuid()}".encode()).hexdigest()[:12]
     path = Path(tempfile.gettempdir()) / f"certjobs-{name}"
     path.mkdir(mode=0o700, exist_ok=True)
-    if path.is_symlink() or path.stat().st_uid != os.getuid():
+    if path.is_symlink() or path.stat().st_uid not in _owners():
         msg = f"The directory {path} belongs to somebody else."
         raise ConfigurationError(msg, hint="Remove it, or set TMPDIR to a directory of your own.")
     return path
+
+
+def _owners() -> set[int]:
+    """Return who may own the runtime directory: us, and under root the user that the server runs as."""
+    found = {os.getuid()}
+    if os.getuid() == 0:
+        with suppress(KeyError):
+            found.add(pwd.getpwnam(SERVER_USER).pw_uid)
+    return found
+
+
+def _close_to_others(runtime: Path) -> None:
+    """Give the socket's directory to the server's own user alone.
+
+    Under root the package opens it to every user of the machine, and the server trusts whoever comes.
+    """
+    if os.getuid() == 0:
+        owner = pwd.getpwnam(SERVER_USER)
+        os.chown(runtime, owner.pw_uid, owner.pw_gid)
+        runtime.chmod(0o700)
 
 
 @contextmanager

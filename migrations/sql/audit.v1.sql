@@ -118,16 +118,16 @@ CREATE TRIGGER certjobs_audit_removed AFTER DELETE ON certifications
     REFERENCING OLD TABLE AS removed
     FOR EACH STATEMENT EXECUTE FUNCTION certjobs_audit_certifications_removed();
 
--- History is added to, never rewritten: not even by the owner.
+-- History is added to, never rewritten, not even by the owner. Taking away what is old is retention's, a row at a time.
 CREATE FUNCTION certjobs_refuse_rewriting() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp
 AS $$
 BEGIN
-    RAISE EXCEPTION 'The audit table % is append-only: its rows are never changed.', TG_TABLE_NAME
+    RAISE EXCEPTION 'The audit table % is append-only: its rows are added, never changed.', TG_TABLE_NAME
           USING ERRCODE = 'restrict_violation';
 END
 $$;
-CREATE TRIGGER certjobs_append_only BEFORE UPDATE ON certification_events
+CREATE TRIGGER certjobs_append_only BEFORE UPDATE OR TRUNCATE ON certification_events
     FOR EACH STATEMENT EXECUTE FUNCTION certjobs_refuse_rewriting();
-CREATE TRIGGER certjobs_append_only BEFORE UPDATE ON mentor_status_events
+CREATE TRIGGER certjobs_append_only BEFORE UPDATE OR TRUNCATE ON mentor_status_events
     FOR EACH STATEMENT EXECUTE FUNCTION certjobs_refuse_rewriting();

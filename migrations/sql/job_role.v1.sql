@@ -1,18 +1,7 @@
--- Roles belong to the whole cluster: another database may have created this one, or be creating it right now.
-DO $$
-BEGIN
-    IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'certjobs_job') THEN
-        CREATE ROLE certjobs_job NOLOGIN;
-    END IF;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN
-    NULL;
-END
-$$;
-
 GRANT USAGE ON SCHEMA public TO certjobs_job;
 GRANT SELECT ON certjobs_schema_version, organisations, chapters, coordinators, coordinator_assignments, peer_mentors,
-                certifications, certification_events, mentor_status_events, notifications, scheduler_run_log, job_lock,
-                guarded_sets, guarded_set_members
+                mentor_status_events, notifications, scheduler_run_log, job_lock,
+                guarded_sets, guarded_set_members, approved_changes
              TO certjobs_job;
 
 -- Status and audit are reached only through certjobs_pause_expired and its triggers. The other functions only read, or

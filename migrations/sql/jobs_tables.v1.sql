@@ -87,3 +87,10 @@ CREATE TABLE guarded_set_members (
     CONSTRAINT pk_guarded_set_members PRIMARY KEY (mentor_id, certification_expiry, guarded_set_id)
 );
 CREATE INDEX ix_guarded_set_members_guarded_set_id ON guarded_set_members (guarded_set_id);
+
+-- The changes that a person lets a job make now.
+CREATE VIEW approved_changes AS
+    SELECT g.job_name, gm.mentor_id, gm.certification_expiry
+      FROM guarded_set_members gm
+      JOIN guarded_sets g ON g.id = gm.guarded_set_id
+     WHERE g.approved_until > clock_timestamp();

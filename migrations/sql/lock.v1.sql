@@ -19,7 +19,7 @@ LANGUAGE sql STABLE
 AS $$ SELECT a.backend_start FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_backend_pid() $$;
 
 CREATE FUNCTION certjobs_acquire_lock(p_job_name text, p_run_id uuid, p_holder text)
-RETURNS TABLE (token bigint, held_by text, held_since timestamptz, held_by_run uuid)
+RETURNS TABLE (token bigint, held_by text, held_since timestamptz)
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp
 AS $$
 -- Returns a fencing token, or no token and who holds the lock. Taking over deletes the dead owner's row, marks its run
@@ -39,16 +39,24 @@ BEGIN
             RETURN;
         END IF;
 
-        SELECT * INTO found_row FROM public.job_lock l WHERE l.job_name = p_job_name FOR UPDATE;
+        -- Looked at first without a lock: a live holder in the middle of a unit of work would make us wait.
+        SELECT * INTO found_row FROM public.job_lock l WHERE l.job_name = p_job_name;
         CONTINUE WHEN NOT FOUND;
         IF NOT public.certjobs_owner_is_dead(found_row.backend_pid, found_row.backend_start,
                                              coalesce(found_row.heartbeat_at, found_row.started_at)) THEN
             held_by := found_row.holder;
             held_since := found_row.started_at;
-            held_by_run := found_row.run_id;
             RETURN NEXT;
             RETURN;
         END IF;
+
+        -- Another taker may have been here, or a beat have come, while this waited for the dead owner's last transaction.
+        PERFORM 1 FROM public.job_lock l
+          WHERE l.job_name = p_job_name
+            AND l.fencing_token = found_row.fencing_token
+            AND l.heartbeat_at IS NOT DISTINCT FROM found_row.heartbeat_at
+            FOR UPDATE;
+        CONTINUE WHEN NOT FOUND;
 
         UPDATE public.scheduler_run_log r
            SET status = 'abandoned', finished_at = clock_timestamp(),

@@ -13,6 +13,7 @@ depends_on = None
 def upgrade() -> None:
     """Create tables first, functions after."""
     run_sql("jobs_tables.v1")
+    run_sql("guard.v1")
     run_sql("lock.v1")
     run_sql("pause.v1")
 

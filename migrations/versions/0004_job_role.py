@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from certjobs.db.migration_support import run_sql
+from certjobs.db.migration_support import create_role, run_sql
 
 revision = "0004"
 down_revision = "0003"
@@ -12,6 +12,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Create the role if the cluster has none yet, and grant."""
+    create_role("certjobs_job")
     run_sql("job_role.v1")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
+from certjobs.domain.text import printable
 from certjobs.errors import DeliveryFailed
 
 if TYPE_CHECKING:
@@ -27,13 +28,8 @@ class ConsoleNotifier:
             f" {notice.certification_expiry:%Y-%m-%d}."
         )
         try:
-            print(_printable(line), file=self._stream, flush=True)
+            print(printable(line), file=self._stream, flush=True)
         except OSError as exc:
             msg = f"The console did not take the notice ({type(exc).__name__})."
             raise DeliveryFailed(msg) from exc
         return f"console-{notice.idempotency_key[:16]}-{notice.attempt}"
-
-
-def _printable(text: str) -> str:
-    """Drop control characters: a hostile name must not move a terminal's cursor."""
-    return "".join(character if character.isprintable() else "�" for character in text)

@@ -7,8 +7,10 @@ SELECT DISTINCT n.kind, n.mentor_id, n.certification_expiry, n.pause_ordinal, a.
        certjobs_notice_key(n.kind, n.mentor_id, n.certification_expiry, n.pause_ordinal, a.coordinator_id),
        n.caused_by_run
   FROM notifications n
+  JOIN peer_mentors m ON m.id = n.mentor_id
   LEFT JOIN coordinator_assignments a ON a.mentor_id = n.mentor_id
  WHERE n.kind = 'pause'
+   AND (CAST(:organisation_id AS bigint) IS NULL OR m.organisation_id = :organisation_id)
    AND n.status IN ('pending', 'failed')
    AND NOT EXISTS (SELECT 1
                      FROM notifications other

@@ -1,5 +1,5 @@
 -- One statement looks again and claims (rule 4). A pause is told of while it lasts: a renewal does not end it, being made
--- active again does, and then the next pause is another one. Which way a crash falls: before its commit the notice is still owed;
+-- active again does, and then the next pause is another one; so does the end of the mentor's row. Which way a crash falls: before its commit the notice is still owed;
 -- after it the notice is 'sending' and is settled by the next run.
 WITH looked AS (
     SELECT n.id, m.external_ref, m.name AS mentor_name, o.code, ch.name AS chapter,
@@ -13,9 +13,9 @@ WITH looked AS (
                               WHERE a.mentor_id = n.mentor_id AND a.coordinator_id = n.coordinator_id)
            END AS still_recipient
       FROM notifications n
-      JOIN peer_mentors m ON m.id = n.mentor_id
-      JOIN organisations o ON o.id = m.organisation_id
-      JOIN chapters ch ON ch.id = m.chapter_id
+      LEFT JOIN peer_mentors m ON m.id = n.mentor_id
+      LEFT JOIN organisations o ON o.id = m.organisation_id
+      LEFT JOIN chapters ch ON ch.id = m.chapter_id
       LEFT JOIN coordinators c ON c.id = n.coordinator_id
       LEFT JOIN LATERAL (SELECT e.certification_expiry,
                                 count(*) OVER (PARTITION BY e.certification_expiry) AS ordinal

@@ -7,12 +7,9 @@ SELECT m.certification_expiry, m.id
    AND certjobs_expired(m.certification_expiry, :today)
    AND (m.certification_expiry, m.id)
        > (coalesce(CAST(:after_expiry AS date), '-infinity'), coalesce(CAST(:after_id AS bigint), 0))
-   AND EXISTS (SELECT 1
-                 FROM guarded_set_members gm
-                 JOIN guarded_sets g ON g.id = gm.guarded_set_id
-                WHERE gm.mentor_id = m.id
-                  AND gm.certification_expiry = m.certification_expiry
-                  AND g.job_name = :job_name
-                  AND g.approved_until > clock_timestamp()) = :approved
+   AND EXISTS (SELECT 1 FROM approved_changes a
+                    WHERE a.job_name = :job_name
+                      AND a.mentor_id = m.id
+                      AND a.certification_expiry = m.certification_expiry) = :approved
  ORDER BY m.certification_expiry, m.id
  LIMIT :limit

@@ -6,13 +6,10 @@ WITH candidates AS MATERIALIZED (
      WHERE m.organisation_id = :organisation_id
        AND m.status = 'active'
        AND certjobs_expired(m.certification_expiry, :today)
-       AND NOT EXISTS (SELECT 1
-                         FROM guarded_set_members gm
-                         JOIN guarded_sets g ON g.id = gm.guarded_set_id
-                        WHERE gm.mentor_id = m.id
-                          AND gm.certification_expiry = m.certification_expiry
-                          AND g.job_name = :job_name
-                          AND g.approved_until > clock_timestamp())
+       AND NOT EXISTS (SELECT 1 FROM approved_changes a
+                    WHERE a.job_name = :job_name
+                      AND a.mentor_id = m.id
+                      AND a.certification_expiry = m.certification_expiry)
 ), named AS (
     SELECT encode(sha256(convert_to(
                CAST(:job_name AS text) || E'\n'
@@ -20,6 +17,7 @@ WITH candidates AS MATERIALIZED (
                'UTF8')), 'hex') AS hash,
            count(*)::integer AS size
       FROM candidates
+    HAVING count(*) > 0
 ), stored AS (
     INSERT INTO guarded_sets (hash, job_name, organisation_id, size, run_id)
     SELECT hash, :job_name, :organisation_id, size, certjobs_setting('run_id')::uuid
