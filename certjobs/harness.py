@@ -28,6 +28,7 @@ from certjobs.errors import (
     ConfigurationError,
     DryRunExpired,
     ExitCode,
+    LockHeld,
     StatementFailed,
     Terminated,
     Unavailable,
@@ -184,7 +185,9 @@ class _Run:
 
         def write() -> Outcome:
             with self.resources.live(self.row, None).transaction() as store:
-                store.runs.finish(self.row.run_id, outcome)
+                if not store.runs.finish(self.row.run_id, outcome):
+                    msg = "Another run has declared this one abandoned and taken over its lock."
+                    raise LockHeld(msg, hint="What it had committed stays. See `certjobs runs`.")
             return outcome
 
         recorded = _outcome_of(write, self.counts, self.log)

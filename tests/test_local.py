@@ -14,6 +14,7 @@ import pytest
 
 from certjobs.errors import ConfigurationError
 from certjobs.local import postgres
+from tests.conftest import migrate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,16 +25,18 @@ OWNER = """
 import sys
 from pathlib import Path
 from certjobs.local import postgres
+from tests.conftest import migrate
 with postgres.database(Path(sys.argv[1])) as url:
     print(url, flush=True)
     sys.stdin.read()
 """
 
 
-def test_demo_runs_twice_in_a_path_with_a_space(tmp_path: Path) -> None:
-    """The demo shows pauses, then a night that changes nothing, and works again on what the first one left."""
+def test_demo_in_a_path_with_a_space_and_over_an_earlier_one(tmp_path: Path) -> None:
+    """The demo shows pauses, then a night that changes nothing, whatever an earlier demo left in its database."""
     directory = tmp_path / "a path" / "with spaces"
-    for _ in range(2):
+    with postgres.database(directory / "demo") as url:
+        migrate(url)
         done = subprocess.run(
             [sys.executable, "-m", "certjobs", "demo"],
             env=os.environ | {"CERTJOBS_LOCAL_DIR": str(directory)},

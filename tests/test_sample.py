@@ -148,9 +148,7 @@ def python(code: str, hash_seed: str = "random") -> str:
     """Run code in a fresh interpreter and return what it prints."""
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code]
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=True, timeout=60
-    )
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
     return done.stdout.strip()
 
 

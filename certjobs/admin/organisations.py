@@ -33,15 +33,16 @@ def set_organisation(transaction: Transaction, code: str, given: Mapping[str, An
     if not changes:
         msg = "Nothing to set."
         raise UsageError(msg, hint="See `certjobs orgs set --help`.")
-    if "time_zone" in changes and not is_time_zone(changes["time_zone"]):
-        msg = f"There is no time zone {changes['time_zone'][:60]!r}."
-        raise UsageError(msg, hint="Use a name as Europe/Oslo.")
     if "fallback_address" in changes:
         changes["fallback_address"] = changes["fallback_address"].strip().lower()
         if not is_address(changes["fallback_address"]):
             msg = "The fallback address is not an e-mail address."
             raise UsageError(msg, hint="Write it as name@example.org.")
     with transaction() as store:
+        zone = changes.get("time_zone")
+        if zone is not None and not (is_time_zone(zone) and store.organisations.knows_time_zone(zone)):
+            msg = f"There is no time zone {zone[:60]!r}."
+            raise UsageError(msg, hint="Use a name as Europe/Oslo.")
         if not store.organisations.update(code, changes):
             known = ", ".join(each.code for each in store.organisations.all())
             msg = f"There is no organisation {code[:60]!r}."

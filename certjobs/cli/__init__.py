@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from certjobs.cli.app import app
 from certjobs.domain.text import printable
-from certjobs.errors import CertjobsError
+from certjobs.errors import CertjobsError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = list(argv)
     _mend_streams()
     try:
+        _refuse_other_encodings(arguments)
         app(args=arguments, prog_name="certjobs")
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else int(exc.code is not None)
@@ -48,6 +49,13 @@ def _mend_streams() -> None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for as long as we live
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+
+
+def _refuse_other_encodings(arguments: Sequence[str]) -> None:
+    """Raise UsageError for arguments that did not arrive as text: bytes of another encoding become lone surrogates."""
+    if any("\ud800" <= character <= "\udfff" for argument in arguments for character in argument):
+        msg = "An argument is not text in this system's encoding."
+        raise UsageError(msg, hint="Type it again, in UTF-8.")
 
 
 def _explain(exc: CertjobsError, arguments: Sequence[str]) -> int:

@@ -118,13 +118,14 @@ class RunSession:
                 self._connection.close()
                 self._connection = self._engine.connect()
             with self._connection.begin():
+                # The lock row first, then the run row: a takeover takes them in this order too.
+                if self._fence is not None:
+                    self._connection.execute(sa.update(job_lock).where(*self._ours(self._fence)).values(**_ALIVE))
                 self._connection.execute(
                     sa.update(run_log)
                     .where(run_log.c.run_id == self._run.run_id, run_log.c.status == "running")
                     .values(**_ALIVE)
                 )
-                if self._fence is not None:
-                    self._connection.execute(sa.update(job_lock).where(*self._ours(self._fence)).values(**_ALIVE))
 
     @staticmethod
     def _ours(fence: Fence) -> tuple[sa.ColumnElement[bool], ...]:

@@ -42,6 +42,11 @@ class Organisations:
         rows = self._connection.execute(sa.select(*_COLUMNS).order_by(organisations.c.code))
         return [Organisation(*row) for row in rows]
 
+    def knows_time_zone(self, name: str) -> bool:
+        """Tell whether the database has a time zone of this name: the audit triggers count days by it."""
+        zone = sa.text("SELECT EXISTS (SELECT 1 FROM pg_timezone_names WHERE lower(name) = lower(:name))")
+        return bool(self._connection.scalar(zone, {"name": name}))
+
     def update(self, code: str, changes: Mapping[str, Any]) -> bool:
         """Change settings of one organisation; False where there is no such organisation."""
         unknown = set(changes) - set(SETTABLE)

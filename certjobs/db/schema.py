@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from certjobs.db.engine import translated_errors
-from certjobs.db.tables import ROSTER_TABLES, metadata
+from certjobs.db.tables import ROSTER_TABLES, fencing_tokens, metadata
 from certjobs.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ VERSION_TABLE = "certjobs_schema_version"
 _MIGRATION_LOCK = 0x63657274  # "cert": one upgrade at a time in a database
 _WAIT_FOR_TABLES = "10s"
 _NIGHTS_INDEX = "ix_peer_mentors_active_expiry"
+_CREATE_FUNCTION = re.compile(r"^CREATE FUNCTION (?P<name>\w+)", re.MULTILINE)
 _CREATE_TRIGGER = re.compile(r"^CREATE TRIGGER (?P<name>\w+) [^;]*? ON (?P<table>\w+)", re.MULTILINE)
 OLDEST_SERVER = 150000
 
@@ -52,14 +53,18 @@ def require_head(connection: sa.Connection) -> None:
     version = current(connection)
     if version == SCHEMA_HEAD:
         return
+    _refuse_newer(version)
     if version is None:
         msg = "The database has no certjobs schema yet."
-    elif version > SCHEMA_HEAD:
-        msg = f"The database's schema is {version}, newer than this program ({SCHEMA_HEAD})."
-        raise ConfigurationError(msg, hint="Install the version of certjobs that goes with it.")
     else:
         msg = f"The database's schema is {version}, and this program needs {SCHEMA_HEAD}."
     raise ConfigurationError(msg, hint="Run `certjobs db upgrade` with a user that owns the tables.")
+
+
+def _refuse_newer(version: str | None) -> None:
+    if version is not None and version > SCHEMA_HEAD:
+        msg = f"The database's schema is {version}, newer than this program ({SCHEMA_HEAD})."
+        raise ConfigurationError(msg, hint="Install the version of certjobs that goes with it.")
 
 
 def upgrade(engine: sa.Engine, target: str = "head") -> Sequence[Step]:
@@ -74,6 +79,7 @@ def upgrade(engine: sa.Engine, target: str = "head") -> Sequence[Step]:
     with _migrating(engine) as (connection, config):
         before = current(connection)
         connection.commit()
+        _refuse_newer(before)
         command.upgrade(config, target)
         script = ScriptDirectory.from_config(config)
         done = list(script.iterate_revisions(current(connection), before))
@@ -111,6 +117,9 @@ def differences(engine: sa.Engine) -> Sequence[str]:
         found += [_in_words(difference) for difference in compare_metadata(context, metadata)]
         if _NIGHTS_INDEX not in {each["name"] for each in sa.inspect(connection).get_indexes("peer_mentors")}:
             found.append(f"the index {_NIGHTS_INDEX} is missing: each night would read the whole roster")
+        found += [f"the check {name} is missing" for name in _missing_checks(connection)]
+        found += [f"the function {name} is missing" for name in _missing_functions(connection)]
+        found += [f"the sequence {name} is missing" for name in _missing_sequences(connection)]
         found += [f"the trigger {name} on {table} is missing or disabled" for name, table in _idle_triggers(connection)]
         return found
 
@@ -131,13 +140,39 @@ def _in_words(difference: object) -> str:
     return f"{str(flat[0]).replace('_', ' ')}: {'.'.join(part for part in what if part)}"
 
 
+def _missing_checks(connection: sa.Connection) -> Sequence[str]:
+    """Return the check constraints of the jobs' own tables that are not there."""
+    wanted = {
+        f"ck_{table.name}_{check.name}".replace(f"ck_{table.name}_ck_{table.name}_", f"ck_{table.name}_")
+        for table in metadata.sorted_tables
+        if table not in ROSTER_TABLES
+        for check in table.constraints
+        if isinstance(check, sa.CheckConstraint)
+    }
+    return sorted(wanted - set(connection.scalars(sa.text("SELECT conname FROM pg_constraint WHERE contype = 'c'"))))
+
+
+def _missing_functions(connection: sa.Connection) -> Sequence[str]:
+    """Return the functions that the migrations create and that are not there."""
+    created = {match["name"] for match in _created(_CREATE_FUNCTION)}
+    there = sa.text("SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace")
+    return sorted(created - set(connection.scalars(there)))
+
+
+def _missing_sequences(connection: sa.Connection) -> Sequence[str]:
+    """Return the sequences of the jobs that are not there."""
+    return [fencing_tokens.name] if fencing_tokens.name not in sa.inspect(connection).get_sequence_names() else []
+
+
+def _created(pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
+    """Yield what the migrations' statements of one kind create."""
+    for file in (migrations_directory() / "sql").glob("*.sql"):
+        yield from pattern.finditer(file.read_text(encoding="utf-8"))
+
+
 def _idle_triggers(connection: sa.Connection) -> Sequence[tuple[str, str]]:
     """Return the triggers that the migrations create and that do not fire, each with its table."""
-    created = {
-        (match["name"], match["table"])
-        for file in (migrations_directory() / "sql").glob("*.sql")
-        for match in _CREATE_TRIGGER.finditer(file.read_text(encoding="utf-8"))
-    }
+    created = {(match["name"], match["table"]) for match in _created(_CREATE_TRIGGER)}
     firing = connection.execute(
         sa.text(
             "SELECT t.tgname, c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"

@@ -17,7 +17,7 @@ from certjobs.db.notifications import Notifications
 from certjobs.db.organisations import Organisations
 from certjobs.db.roster import Roster
 from certjobs.db.runs import Runs
-from certjobs.errors import DryRunExpired, LockHeld
+from certjobs.errors import DryRunExpired, LockHeld, StatementFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +33,7 @@ _OPEN = sa.text(
     "SELECT set_config('certjobs.actor', :actor, true), set_config('certjobs.reason', :reason, true),"
     " set_config('certjobs.run_id', :run_id, true), set_config('certjobs.today', :today, true)"
 )
+_STATEMENT_TIMEOUT = sa.text("SELECT set_config('statement_timeout', :ms, true)")
 _FENCE = sa.text(
     "SELECT 1 FROM job_lock WHERE job_name = :job_name AND fencing_token = :token AND run_id = :run_id FOR KEY SHARE"
 )
@@ -135,14 +136,21 @@ class DryDatabase:
         """
         left = self._deadline - time.monotonic()
         if left <= 0:
-            msg = f"The dry-run was rolled back after {DRY_RUN_SECONDS:.0f} s, so as not to hold up the application."
-            raise DryRunExpired(msg, hint="What follows was not reached; narrow it with --org.")
-        with translated_errors(), self._connection.begin_nested():
-            self._connection.execute(
-                sa.text("SELECT set_config('statement_timeout', :ms, true)"), {"ms": f"{int(left * 1000) + 1}"}
-            )
-            _open(self._connection, self._attribution)
-            yield Store(self._connection)
+            raise _expired()
+        try:
+            with translated_errors(), self._connection.begin_nested():
+                self._connection.execute(_STATEMENT_TIMEOUT, {"ms": f"{int(left * 1000) + 1}"})
+                _open(self._connection, self._attribution)
+                yield Store(self._connection)
+        except StatementFailed as exc:
+            if time.monotonic() >= self._deadline:
+                raise _expired() from exc
+            raise
+
+
+def _expired() -> DryRunExpired:
+    msg = f"The dry-run was rolled back after {DRY_RUN_SECONDS:.0f} s, so as not to hold up the application."
+    return DryRunExpired(msg, hint="Narrow it, as with --org.")
 
 
 @contextmanager

@@ -200,6 +200,8 @@ sa.Index(
     postgresql_where=sa.text("status IN ('pending', 'sending', 'failed')"),
 )
 
+sa.Index("ix_notifications_unknown", notifications.c.id, postgresql_where=sa.text("status = 'unknown'"))
+
 scheduler_run_log = sa.Table(
     "scheduler_run_log",
     metadata,

@@ -28,6 +28,7 @@ _COORDINATOR = re.compile(r"(?P<name>[^<>]+)<(?P<address>[^<>]*)>")
 # Enough to keep out what is surely no address or could break a header; whether it exists only sending can tell.
 _ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"|]+@[^\s@<>()\[\],;:\\\"|.]+(\.[^\s@<>()\[\],;:\\\"|.]+)+")
 MAX_ADDRESS = 254
+_NOT_UTF8 = "the line is not UTF-8; save the file as UTF-8 (in Excel: CSV UTF-8)"
 _TURNS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 
 
@@ -109,11 +110,8 @@ class _Lines:
     def __iter__(self) -> Iterator[str]:
         for raw in self._stream:
             self.line += 1
-            try:
-                yield raw.decode("utf-8-sig" if self.line == 1 else "utf-8")
-            except UnicodeDecodeError:
-                reason = "the line is not UTF-8; save the file as UTF-8 (in Excel: CSV UTF-8)"
-                raise RosterRejected([Problem(self.line, "", reason)]) from None
+            # Bytes that are not UTF-8 become lone surrogates, for which the row is refused, one by one like others.
+            yield raw.decode("utf-8-sig" if self.line == 1 else "utf-8", errors="surrogateescape")
 
 
 def _open(stream: BinaryIO) -> tuple[Iterator[list[str]], _Lines]:
@@ -132,10 +130,12 @@ def _open(stream: BinaryIO) -> tuple[Iterator[list[str]], _Lines]:
 
 def _positions(header: Sequence[str]) -> dict[str, int]:
     """Return where each column is. Raises RosterRejected where one is unknown, missing or named twice."""
+    if not _is_utf8(header):
+        raise RosterRejected([Problem(1, "", _NOT_UTF8)])
     if not set(header) & set(COLUMNS):
         raise RosterRejected([Problem(1, "", f"the first line must name the columns {_listed()}")])
     problems = [
-        Problem(1, name if _A_NAME.fullmatch(name) else f"column {number}", f"unknown column; known are {_listed()}")
+        Problem(1, _shown(name, number), f"unknown column; known are {_listed()}")
         for number, name in enumerate(header, start=1)
         if name not in COLUMNS
     ]
@@ -155,6 +155,15 @@ def _positions(header: Sequence[str]) -> dict[str, int]:
     return {name: header.index(name) for name in header}
 
 
+def _is_utf8(cells: Sequence[str]) -> bool:
+    return not any("\udc80" <= character <= "\udcff" for cell in cells for character in cell)
+
+
+def _shown(name: str, number: int) -> str:
+    """Return what an unknown column is called in an error: a cell that is no name of a column could be a person's."""
+    return name if _A_NAME.fullmatch(name) else f"column {number}"
+
+
 def _listed() -> str:
     return ", ".join(COLUMNS)
 
@@ -162,6 +171,9 @@ def _listed() -> str:
 def _row(line: int, cells: Sequence[str], columns: dict[str, int], width: int) -> Iterator[Row | Problem]:
     if len(cells) != width:
         yield Problem(line, "", f"{len(cells)} fields, and the header names {width}")
+        return
+    if not _is_utf8(cells):
+        yield Problem(line, "", _NOT_UTF8)
         return
     # One spelling of each letter: files from different systems compose æ, ø, å differently.
     values = {name: unicodedata.normalize("NFC", cells[position].strip()) for name, position in columns.items()}
@@ -202,7 +214,7 @@ def _coordinators(line: int, value: str, problems: list[Problem]) -> tuple[tuple
     found: dict[str, str] = {}
     for part in value.split("|") if value else ():
         match = _COORDINATOR.fullmatch(part.strip())
-        name = " ".join(match["name"].split()).strip('"') if match else ""
+        name = " ".join(match["name"].split()).strip('" ') if match else ""
         address = match["address"].strip().lower() if match else ""
         if not match or not name:
             problems.append(Problem(line, "coordinators", "must be written Name <address>, several separated by |"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from certjobs.errors import DeliveryError, DeliveryFailed
+from certjobs.errors import DeliveryError, DeliveryFailed, StatementFailed
 
 if TYPE_CHECKING:
     from typing import Any
@@ -43,9 +43,17 @@ def deliver_pause_notices(ctx: JobContext[Any], organisation_id: int | None) -> 
             break
         for notification_id in page:
             with ctx.shield():
-                _deliver(ctx, notifier, notification_id)
+                _deliver_or_leave(ctx, notifier, notification_id)
         after = page[-1]
     return _unsent(ctx, organisation_id)
+
+
+def _deliver_or_leave(ctx: JobContext[Any], notifier: Notifier, notification_id: int) -> None:
+    """Deliver one notice; one that the database will not have changed stops no other."""
+    try:
+        _deliver(ctx, notifier, notification_id)
+    except StatementFailed as exc:
+        ctx.log.warning("notice.not_recorded", notice=notification_id, error=exc.reason)
 
 
 def _deliver(ctx: JobContext[Any], notifier: Notifier, notification_id: int) -> None:

@@ -9,7 +9,7 @@ DROP FUNCTION certjobs_refuse_rewriting();
 DROP FUNCTION certjobs_audit_certifications_removed();
 DROP FUNCTION certjobs_audit_certifications_changed();
 DROP FUNCTION certjobs_audit_certifications_added();
-DROP FUNCTION certjobs_certification_facts(text, date, date, date);
+DROP FUNCTION certjobs_certification_facts(text, bigint, date, date, date);
 DROP FUNCTION certjobs_audit_arrival();
 DROP FUNCTION certjobs_audit_status();
 DROP FUNCTION certjobs_today(text);

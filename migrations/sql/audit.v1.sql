@@ -57,10 +57,11 @@ CREATE TRIGGER certjobs_audit_arrival AFTER INSERT ON peer_mentors
     FOR EACH STATEMENT EXECUTE FUNCTION certjobs_audit_arrival();
 
 -- What a certification says, without anything personal.
-CREATE FUNCTION certjobs_certification_facts(external_ref text, issued_on date, expires_on date, withdrawn_on date)
+CREATE FUNCTION certjobs_certification_facts(external_ref text, mentor_id bigint, issued_on date, expires_on date,
+                                             withdrawn_on date)
 RETURNS jsonb
 LANGUAGE sql STABLE
-AS $$ SELECT jsonb_build_object('external_ref', external_ref, 'issued_on', issued_on,
+AS $$ SELECT jsonb_build_object('external_ref', external_ref, 'mentor_id', mentor_id, 'issued_on', issued_on,
                                 'expires_on', expires_on, 'withdrawn_on', withdrawn_on) $$;
 
 CREATE FUNCTION certjobs_audit_certifications_added() RETURNS trigger
@@ -69,7 +70,7 @@ AS $$
 BEGIN
     INSERT INTO public.certification_events (certification_id, mentor_id, event, after, reason, actor, run_id)
     SELECT n.id, n.mentor_id, 'added',
-           public.certjobs_certification_facts(n.external_ref, n.issued_on, n.expires_on, n.withdrawn_on),
+           public.certjobs_certification_facts(n.external_ref, n.mentor_id, n.issued_on, n.expires_on, n.withdrawn_on),
            public.certjobs_setting('reason'), public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
       FROM added n;
     RETURN NULL;
@@ -84,8 +85,8 @@ BEGIN
            (certification_id, mentor_id, event, before, after, reason, actor, run_id)
     SELECT n.id, n.mentor_id,
            CASE WHEN o.withdrawn_on IS NULL AND n.withdrawn_on IS NOT NULL THEN 'withdrawn' ELSE 'changed' END,
-           public.certjobs_certification_facts(o.external_ref, o.issued_on, o.expires_on, o.withdrawn_on),
-           public.certjobs_certification_facts(n.external_ref, n.issued_on, n.expires_on, n.withdrawn_on),
+           public.certjobs_certification_facts(o.external_ref, o.mentor_id, o.issued_on, o.expires_on, o.withdrawn_on),
+           public.certjobs_certification_facts(n.external_ref, n.mentor_id, n.issued_on, n.expires_on, n.withdrawn_on),
            public.certjobs_setting('reason'), public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
       FROM added n
       JOIN removed o ON o.id = n.id
@@ -101,7 +102,7 @@ AS $$
 BEGIN
     INSERT INTO public.certification_events (certification_id, mentor_id, event, before, reason, actor, run_id)
     SELECT o.id, o.mentor_id, 'removed',
-           public.certjobs_certification_facts(o.external_ref, o.issued_on, o.expires_on, o.withdrawn_on),
+           public.certjobs_certification_facts(o.external_ref, o.mentor_id, o.issued_on, o.expires_on, o.withdrawn_on),
            public.certjobs_setting('reason'), public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
       FROM removed o;
     RETURN NULL;

@@ -1,8 +1,13 @@
 DROP TRIGGER certjobs_pause_reason ON peer_mentors;
+DROP TRIGGER certjobs_expiry_written ON peer_mentors;
+DROP TRIGGER certjobs_expiry_given ON peer_mentors;
+DROP TRIGGER certjobs_expiry_truncated ON certifications;
 DROP TRIGGER certjobs_expiry_deleted ON certifications;
 DROP TRIGGER certjobs_expiry_updated ON certifications;
 DROP TRIGGER certjobs_expiry_inserted ON certifications;
 DROP FUNCTION certjobs_keep_pause_reason();
+DROP FUNCTION certjobs_keep_certification_expiry();
+DROP FUNCTION certjobs_certifications_truncated();
 DROP FUNCTION certjobs_certifications_deleted();
 DROP FUNCTION certjobs_certifications_updated();
 DROP FUNCTION certjobs_certifications_inserted();

@@ -26,6 +26,7 @@ CREATE TABLE notifications (
         OR kind = 'reminder' AND threshold_day IS NOT NULL AND pause_ordinal IS NULL)
 );
 CREATE INDEX ix_notifications_open ON notifications (id) WHERE status IN ('pending', 'sending', 'failed');
+CREATE INDEX ix_notifications_unknown ON notifications (id) WHERE status = 'unknown';
 CREATE INDEX ix_notifications_caused_by_run ON notifications (caused_by_run);
 
 CREATE TABLE scheduler_run_log (

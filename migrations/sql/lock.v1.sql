@@ -39,6 +39,8 @@ BEGIN
             RETURN;
         END IF;
 
+        -- Sessions are looked at anew each time round: within a transaction PostgreSQL keeps what it saw first.
+        PERFORM pg_stat_clear_snapshot();
         -- Looked at first without a lock: a live holder in the middle of a unit of work would make us wait.
         SELECT * INTO found_row FROM public.job_lock l WHERE l.job_name = p_job_name;
         CONTINUE WHEN NOT FOUND;
@@ -75,6 +77,7 @@ AS $$
 DECLARE
     abandoned integer;
 BEGIN
+    PERFORM pg_stat_clear_snapshot();
     UPDATE public.scheduler_run_log r
        SET status = 'abandoned', finished_at = clock_timestamp(),
            error_message = 'The process ended without saying so; run ' || p_run_id || ' found it gone.'

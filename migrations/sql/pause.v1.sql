@@ -24,7 +24,7 @@ BEGIN
            AND EXISTS (SELECT 1 FROM public.organisations o WHERE o.id = m.organisation_id AND o.auto_pause)
         RETURNING m.id, m.certification_expiry
     )
-    SELECT array_agg(p.id), array_agg(p.certification_expiry) INTO paused_ids, paused_expiries FROM paused p;
+    SELECT array_agg(p.id::bigint), array_agg(p.certification_expiry) INTO paused_ids, paused_expiries FROM paused p;
 
     -- OFFSET 0 keeps the planner to one index look-up a mentor: status and expiry are correlated, and it would expect
     -- hundreds of times too many rows. The ordinal counts this pause too: its audit row was written just above.
@@ -42,7 +42,7 @@ BEGIN
         ON CONFLICT DO NOTHING;
 
     RETURN QUERY
-    SELECT p.id, m.external_ref, o.code, ch.name, p.expiry, greatest(assigned.n, 1), assigned.n > 0
+    SELECT p.id, m.external_ref::text, o.code::text, ch.name::text, p.expiry, greatest(assigned.n, 1), assigned.n > 0
       FROM unnest(paused_ids, paused_expiries) AS p (id, expiry)
       JOIN public.peer_mentors m ON m.id = p.id
       JOIN public.organisations o ON o.id = m.organisation_id

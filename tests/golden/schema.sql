@@ -1,0 +1,882 @@
+CREATE FUNCTION public.certjobs_abandon_dead_runs(p_run_id uuid) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+-- Marks every running run whose owner is proven dead as abandoned, and returns how many there were.
+DECLARE
+    abandoned integer;
+BEGIN
+    PERFORM pg_stat_clear_snapshot();
+    UPDATE public.scheduler_run_log r
+       SET status = 'abandoned', finished_at = clock_timestamp(),
+           error_message = 'The process ended without saying so; run ' || p_run_id || ' found it gone.'
+     WHERE r.status = 'running' AND r.run_id <> p_run_id
+       AND public.certjobs_owner_is_dead(r.backend_pid, r.backend_start, coalesce(r.heartbeat_at, r.started_at));
+    GET DIAGNOSTICS abandoned = ROW_COUNT;
+    RETURN abandoned;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_acquire_lock(p_job_name text, p_run_id uuid, p_holder text) RETURNS TABLE(token bigint, held_by text, held_since timestamp with time zone)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+-- Returns a fencing token, or no token and who holds the lock. Taking over deletes the dead owner's row, marks its run
+-- abandoned and inserts ours in this one transaction; whoever waited for the row meanwhile looks again.
+DECLARE
+    found_row public.job_lock;
+BEGIN
+    LOOP
+        INSERT INTO public.job_lock AS l
+               (job_name, run_id, fencing_token, holder, backend_pid, backend_start, heartbeat_at)
+        VALUES (p_job_name, p_run_id, nextval('public.job_lock_fencing_token'), p_holder, pg_backend_pid(),
+                public.certjobs_session_start(), clock_timestamp())
+            ON CONFLICT (job_name) DO NOTHING
+        RETURNING l.fencing_token INTO token;
+        IF token IS NOT NULL THEN
+            RETURN NEXT;
+            RETURN;
+        END IF;
+
+        -- Sessions are looked at anew each time round: within a transaction PostgreSQL keeps what it saw first.
+        PERFORM pg_stat_clear_snapshot();
+        -- Looked at first without a lock: a live holder in the middle of a unit of work would make us wait.
+        SELECT * INTO found_row FROM public.job_lock l WHERE l.job_name = p_job_name;
+        CONTINUE WHEN NOT FOUND;
+        IF NOT public.certjobs_owner_is_dead(found_row.backend_pid, found_row.backend_start,
+                                             coalesce(found_row.heartbeat_at, found_row.started_at)) THEN
+            held_by := found_row.holder;
+            held_since := found_row.started_at;
+            RETURN NEXT;
+            RETURN;
+        END IF;
+
+        -- Another taker may have been here, or a beat have come, while this waited for the dead owner's last transaction.
+        PERFORM 1 FROM public.job_lock l
+          WHERE l.job_name = p_job_name
+            AND l.fencing_token = found_row.fencing_token
+            AND l.heartbeat_at IS NOT DISTINCT FROM found_row.heartbeat_at
+            FOR UPDATE;
+        CONTINUE WHEN NOT FOUND;
+
+        UPDATE public.scheduler_run_log r
+           SET status = 'abandoned', finished_at = clock_timestamp(),
+               error_message = 'The process ended without saying so; its lock was taken over by run ' || p_run_id || '.'
+         WHERE r.run_id = found_row.run_id AND r.status = 'running';
+        DELETE FROM public.job_lock l
+         WHERE l.job_name = p_job_name AND l.fencing_token = found_row.fencing_token;
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_actor() RETURNS text
+    LANGUAGE sql STABLE
+    AS $$ SELECT coalesce(public.certjobs_setting('actor'), session_user::text) $$;
+
+CREATE FUNCTION public.certjobs_audit_arrival() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO public.mentor_status_events
+           (mentor_id, event, to_status, reason, certification_expiry, effective_on, actor, run_id)
+    SELECT n.id, 'paused', n.status, coalesce(public.certjobs_setting('reason'), n.pause_reason),
+           n.certification_expiry, public.certjobs_today(g.time_zone), public.certjobs_actor(),
+           public.certjobs_setting('run_id')::uuid
+      FROM added n
+      JOIN public.organisations g ON g.id = n.organisation_id
+     WHERE n.status = 'paused';
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_audit_certifications_added() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO public.certification_events (certification_id, mentor_id, event, after, reason, actor, run_id)
+    SELECT n.id, n.mentor_id, 'added',
+           public.certjobs_certification_facts(n.external_ref, n.mentor_id, n.issued_on, n.expires_on, n.withdrawn_on),
+           public.certjobs_setting('reason'), public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
+      FROM added n;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_audit_certifications_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO public.certification_events
+           (certification_id, mentor_id, event, before, after, reason, actor, run_id)
+    SELECT n.id, n.mentor_id,
+           CASE WHEN o.withdrawn_on IS NULL AND n.withdrawn_on IS NOT NULL THEN 'withdrawn' ELSE 'changed' END,
+           public.certjobs_certification_facts(o.external_ref, o.mentor_id, o.issued_on, o.expires_on, o.withdrawn_on),
+           public.certjobs_certification_facts(n.external_ref, n.mentor_id, n.issued_on, n.expires_on, n.withdrawn_on),
+           public.certjobs_setting('reason'), public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
+      FROM added n
+      JOIN removed o ON o.id = n.id
+     WHERE (o.mentor_id, o.external_ref, o.issued_on, o.expires_on, o.withdrawn_on)
+           IS DISTINCT FROM (n.mentor_id, n.external_ref, n.issued_on, n.expires_on, n.withdrawn_on);
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_audit_certifications_removed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO public.certification_events (certification_id, mentor_id, event, before, reason, actor, run_id)
+    SELECT o.id, o.mentor_id, 'removed',
+           public.certjobs_certification_facts(o.external_ref, o.mentor_id, o.issued_on, o.expires_on, o.withdrawn_on),
+           public.certjobs_setting('reason'), public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
+      FROM removed o;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_audit_status() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO public.mentor_status_events
+           (mentor_id, event, from_status, to_status, reason, certification_expiry, effective_on, actor, run_id)
+    SELECT n.id,
+           CASE WHEN n.status = 'active' THEN 'reinstated'
+                WHEN n.pause_reason = 'expired_cert' THEN 'expired_cert'
+                ELSE 'paused' END,
+           o.status, n.status, coalesce(public.certjobs_setting('reason'), n.pause_reason), n.certification_expiry,
+           public.certjobs_today(g.time_zone), public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
+      FROM added n
+      JOIN removed o ON o.id = n.id AND o.status <> n.status
+      JOIN public.organisations g ON g.id = n.organisation_id;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_certification_end(expires_on date, withdrawn_on date) RETURNS date
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT least(expires_on, withdrawn_on - 1) $$;
+
+COMMENT ON FUNCTION public.certjobs_certification_end(expires_on date, withdrawn_on date) IS 'The last day a certification is valid: the day it expires, or the day before it was withdrawn.';
+
+CREATE FUNCTION public.certjobs_certification_facts(external_ref text, mentor_id bigint, issued_on date, expires_on date, withdrawn_on date) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$ SELECT jsonb_build_object('external_ref', external_ref, 'mentor_id', mentor_id, 'issued_on', issued_on,
+                                'expires_on', expires_on, 'withdrawn_on', withdrawn_on) $$;
+
+CREATE FUNCTION public.certjobs_certifications_deleted() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM public.certjobs_refresh_certification_expiry(ARRAY(SELECT DISTINCT mentor_id FROM removed));
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_certifications_inserted() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM public.certjobs_refresh_certification_expiry(ARRAY(SELECT DISTINCT mentor_id FROM added));
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_certifications_truncated() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE public.peer_mentors SET certification_expiry = NULL WHERE certification_expiry IS NOT NULL;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_certifications_updated() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM public.certjobs_refresh_certification_expiry(
+        ARRAY(SELECT mentor_id FROM removed UNION SELECT mentor_id FROM added));
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_days_left(certification_expiry date, today date) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT certification_expiry - today $$;
+
+COMMENT ON FUNCTION public.certjobs_days_left(certification_expiry date, today date) IS 'Days until the last valid day; 0 on that day; null for a mentor who never had a certification.';
+
+CREATE FUNCTION public.certjobs_expired(certification_expiry date, today date) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT certification_expiry < today $$;
+
+COMMENT ON FUNCTION public.certjobs_expired(certification_expiry date, today date) IS 'Whether days_left is negative; null, hence not expired, for a mentor who never had a certification.';
+
+CREATE FUNCTION public.certjobs_keep_approved_set() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM added a
+                 JOIN public.guarded_sets g ON g.id = a.guarded_set_id
+                WHERE g.approved_until > clock_timestamp()) THEN
+        RAISE EXCEPTION 'Nothing is added to a guarded set that is approved.' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_keep_certification_expiry() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    NEW.certification_expiry := (SELECT max(public.certjobs_certification_end(c.expires_on, c.withdrawn_on))
+                                   FROM public.certifications c
+                                  WHERE c.mentor_id = NEW.id);
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_keep_pause_reason() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    NEW.pause_reason := CASE WHEN NEW.status = 'paused' THEN coalesce(NEW.pause_reason, 'not given') END;
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_notice_key(kind text, mentor_id bigint, expiry date, nth integer, coordinator_id bigint) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT encode(sha256(convert_to(
+               kind || E'\n' || (SELECT m.external_ref FROM public.peer_mentors m WHERE m.id = mentor_id)
+               || E'\n' || expiry || E'\n' || nth || E'\n'
+               || coalesce((SELECT lower(c.address) FROM public.coordinators c WHERE c.id = coordinator_id), 'fallback'),
+               'UTF8')), 'hex')
+$$;
+
+CREATE FUNCTION public.certjobs_owner_is_dead(pid integer, session_start timestamp with time zone, last_sign timestamp with time zone) RETURNS boolean
+    LANGUAGE sql
+    AS $$
+    -- A backend_start that is null is one this role may not see: alive. A pid that was given to a session with another
+    -- start is not the owner's.
+    SELECT NOT EXISTS (SELECT 1 FROM pg_catalog.pg_stat_activity a
+                        WHERE a.pid = certjobs_owner_is_dead.pid
+                          AND (a.backend_start IS NULL OR a.backend_start = session_start))
+           OR last_sign < clock_timestamp() - interval '2 hours'
+$$;
+
+COMMENT ON FUNCTION public.certjobs_owner_is_dead(pid integer, session_start timestamp with time zone, last_sign timestamp with time zone) IS 'Whether the database session that stands for an owner is gone, or the owner has been silent for two hours.';
+
+CREATE FUNCTION public.certjobs_pause_expired(p_mentor_ids bigint[], p_today date) RETURNS TABLE(mentor_id bigint, mentor_ref text, organisation text, chapter text, certification_expiry date, recipients integer, has_coordinator boolean)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    paused_ids bigint[];
+    paused_expiries date[];
+BEGIN
+    PERFORM set_config('certjobs.today', p_today::text, true);
+    PERFORM 1 FROM public.peer_mentors m WHERE m.id = ANY (p_mentor_ids) ORDER BY m.id FOR NO KEY UPDATE;
+
+    WITH paused AS (
+        UPDATE public.peer_mentors m
+           SET status = 'paused', pause_reason = 'expired_cert'
+         WHERE m.id = ANY (p_mentor_ids)
+           AND m.status = 'active'
+           AND public.certjobs_expired(m.certification_expiry, p_today)
+           AND EXISTS (SELECT 1 FROM public.organisations o WHERE o.id = m.organisation_id AND o.auto_pause)
+        RETURNING m.id, m.certification_expiry
+    )
+    SELECT array_agg(p.id::bigint), array_agg(p.certification_expiry) INTO paused_ids, paused_expiries FROM paused p;
+
+    -- OFFSET 0 keeps the planner to one index look-up a mentor: status and expiry are correlated, and it would expect
+    -- hundreds of times too many rows. The ordinal counts this pause too: its audit row was written just above.
+    INSERT INTO public.notifications
+           (kind, mentor_id, certification_expiry, pause_ordinal, coordinator_id, idempotency_key, caused_by_run)
+    SELECT 'pause', p.id, p.expiry, nth.pause, c.coordinator_id,
+           public.certjobs_notice_key('pause', p.id, p.expiry, nth.pause, c.coordinator_id),
+           public.certjobs_setting('run_id')::uuid
+      FROM unnest(paused_ids, paused_expiries) AS p (id, expiry)
+     CROSS JOIN LATERAL (SELECT count(*)::integer AS pause FROM public.mentor_status_events e
+                          WHERE e.mentor_id = p.id AND e.event = 'expired_cert'
+                            AND e.certification_expiry = p.expiry OFFSET 0) nth
+      LEFT JOIN LATERAL (SELECT a.coordinator_id FROM public.coordinator_assignments a
+                          WHERE a.mentor_id = p.id OFFSET 0) c ON true
+        ON CONFLICT DO NOTHING;
+
+    RETURN QUERY
+    SELECT p.id, m.external_ref::text, o.code::text, ch.name::text, p.expiry, greatest(assigned.n, 1), assigned.n > 0
+      FROM unnest(paused_ids, paused_expiries) AS p (id, expiry)
+      JOIN public.peer_mentors m ON m.id = p.id
+      JOIN public.organisations o ON o.id = m.organisation_id
+      JOIN public.chapters ch ON ch.id = m.chapter_id
+     CROSS JOIN LATERAL (SELECT count(*)::integer AS n FROM public.coordinator_assignments a
+                          WHERE a.mentor_id = p.id OFFSET 0) assigned
+     ORDER BY p.expiry, p.id;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_refresh_certification_expiry(mentor_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM 1 FROM public.peer_mentors WHERE id = ANY (mentor_ids) ORDER BY id FOR NO KEY UPDATE;
+
+    UPDATE public.peer_mentors m
+       SET certification_expiry = latest.expiry
+      FROM unnest(mentor_ids) AS changed (id)
+     CROSS JOIN LATERAL (
+           SELECT max(public.certjobs_certification_end(c.expires_on, c.withdrawn_on)) AS expiry
+             FROM public.certifications c
+            WHERE c.mentor_id = changed.id
+           ) latest
+     WHERE m.id = changed.id;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_refuse_rewriting() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'The audit table % is append-only: its rows are added, never changed.', TG_TABLE_NAME
+          USING ERRCODE = 'restrict_violation';
+END
+$$;
+
+CREATE FUNCTION public.certjobs_session_start() RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    AS $$ SELECT a.backend_start FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_backend_pid() $$;
+
+CREATE FUNCTION public.certjobs_setting(name text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$ SELECT nullif(current_setting('certjobs.' || name, true), '') $$;
+
+CREATE FUNCTION public.certjobs_today(time_zone text) RETURNS date
+    LANGUAGE sql STABLE
+    AS $$ SELECT coalesce(public.certjobs_setting('today')::date, (clock_timestamp() AT TIME ZONE time_zone)::date) $$;
+
+CREATE TABLE public.guarded_set_members (
+    mentor_id bigint NOT NULL,
+    certification_expiry date NOT NULL,
+    guarded_set_id bigint NOT NULL
+);
+
+CREATE TABLE public.guarded_sets (
+    id bigint NOT NULL,
+    hash text NOT NULL,
+    job_name text NOT NULL,
+    organisation_id bigint NOT NULL,
+    size integer NOT NULL,
+    run_id uuid,
+    refused_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    approved_by text,
+    reason text,
+    approved_at timestamp with time zone,
+    approved_until timestamp with time zone
+);
+
+CREATE VIEW public.approved_changes AS
+ SELECT g.job_name,
+    gm.mentor_id,
+    gm.certification_expiry
+   FROM (public.guarded_set_members gm
+     JOIN public.guarded_sets g ON ((g.id = gm.guarded_set_id)))
+  WHERE (g.approved_until > clock_timestamp());
+
+CREATE TABLE public.certification_events (
+    id bigint NOT NULL,
+    certification_id bigint NOT NULL,
+    mentor_id bigint NOT NULL,
+    event text NOT NULL,
+    before jsonb,
+    after jsonb,
+    reason text,
+    actor text NOT NULL,
+    run_id uuid,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT ck_certification_events_event CHECK ((event = ANY (ARRAY['added'::text, 'changed'::text, 'withdrawn'::text, 'removed'::text])))
+);
+
+ALTER TABLE public.certification_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.certification_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.certifications (
+    id bigint NOT NULL,
+    external_ref text NOT NULL,
+    mentor_id bigint NOT NULL,
+    issued_on date NOT NULL,
+    expires_on date NOT NULL,
+    withdrawn_on date
+);
+
+COMMENT ON TABLE public.certifications IS 'created by certjobs';
+
+ALTER TABLE public.certifications ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.certifications_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.certjobs_schema_version (
+    version_num character varying(32) NOT NULL
+);
+
+CREATE TABLE public.chapters (
+    id bigint NOT NULL,
+    organisation_id bigint NOT NULL,
+    name text NOT NULL
+);
+
+COMMENT ON TABLE public.chapters IS 'created by certjobs';
+
+ALTER TABLE public.chapters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.chapters_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.coordinator_assignments (
+    mentor_id bigint NOT NULL,
+    coordinator_id bigint NOT NULL
+);
+
+COMMENT ON TABLE public.coordinator_assignments IS 'created by certjobs';
+
+CREATE TABLE public.coordinators (
+    id bigint NOT NULL,
+    address text NOT NULL,
+    name text NOT NULL,
+    language text DEFAULT 'nb'::text NOT NULL
+);
+
+COMMENT ON TABLE public.coordinators IS 'created by certjobs';
+
+ALTER TABLE public.coordinators ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.coordinators_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE public.guarded_sets ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.guarded_sets_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.job_lock (
+    job_name text NOT NULL,
+    run_id uuid NOT NULL,
+    fencing_token bigint NOT NULL,
+    holder text NOT NULL,
+    backend_pid integer NOT NULL,
+    backend_start timestamp with time zone NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    heartbeat_at timestamp with time zone
+);
+
+CREATE SEQUENCE public.job_lock_fencing_token
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE public.mentor_status_events (
+    id bigint NOT NULL,
+    mentor_id bigint NOT NULL,
+    event text NOT NULL,
+    from_status text,
+    to_status text NOT NULL,
+    reason text,
+    certification_expiry date,
+    effective_on date NOT NULL,
+    actor text NOT NULL,
+    run_id uuid,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT ck_mentor_status_events_event CHECK ((event = ANY (ARRAY['expired_cert'::text, 'paused'::text, 'reinstated'::text])))
+);
+
+ALTER TABLE public.mentor_status_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.mentor_status_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.notifications (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    mentor_id bigint NOT NULL,
+    certification_expiry date NOT NULL,
+    threshold_day integer,
+    pause_ordinal integer,
+    coordinator_id bigint,
+    idempotency_key text NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    not_before timestamp with time zone,
+    last_error text,
+    message_id text,
+    caused_by_run uuid,
+    claimed_by_run uuid,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    sent_at timestamp with time zone,
+    CONSTRAINT ck_notifications_cause CHECK ((((kind = 'pause'::text) AND (pause_ordinal IS NOT NULL) AND (threshold_day IS NULL)) OR ((kind = 'reminder'::text) AND (threshold_day IS NOT NULL) AND (pause_ordinal IS NULL)))),
+    CONSTRAINT ck_notifications_status CHECK ((status = ANY (ARRAY['pending'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'dead'::text, 'unknown'::text, 'suppressed'::text, 'superseded'::text, 'discarded'::text])))
+);
+
+ALTER TABLE public.notifications ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.notifications_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.organisations (
+    id bigint NOT NULL,
+    code text NOT NULL,
+    time_zone text DEFAULT 'Europe/Oslo'::text NOT NULL,
+    thresholds integer[],
+    auto_pause boolean DEFAULT false NOT NULL,
+    remind boolean DEFAULT false NOT NULL,
+    website_sync boolean DEFAULT false NOT NULL,
+    fallback_address text
+);
+
+COMMENT ON TABLE public.organisations IS 'created by certjobs';
+
+ALTER TABLE public.organisations ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.organisations_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.peer_mentors (
+    id bigint NOT NULL,
+    external_ref text NOT NULL,
+    name text NOT NULL,
+    organisation_id bigint NOT NULL,
+    chapter_id bigint NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    pause_reason text,
+    certification_expiry date,
+    CONSTRAINT ck_peer_mentors_status CHECK ((status = ANY (ARRAY['active'::text, 'paused'::text])))
+);
+
+COMMENT ON TABLE public.peer_mentors IS 'created by certjobs';
+
+ALTER TABLE public.peer_mentors ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.peer_mentors_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.scheduler_run_log (
+    run_id uuid NOT NULL,
+    job_name text NOT NULL,
+    parent_run_id uuid,
+    trigger text NOT NULL,
+    as_of date,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    heartbeat_at timestamp with time zone,
+    backend_pid integer,
+    backend_start timestamp with time zone,
+    status text DEFAULT 'running'::text NOT NULL,
+    exit_code integer,
+    error_message text,
+    counts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    host text NOT NULL,
+    version text NOT NULL,
+    actor text NOT NULL,
+    reason text,
+    CONSTRAINT ck_scheduler_run_log_status CHECK ((status = ANY (ARRAY['running'::text, 'succeeded'::text, 'partial'::text, 'failed'::text, 'skipped'::text, 'abandoned'::text])))
+);
+
+ALTER TABLE ONLY public.certjobs_schema_version
+    ADD CONSTRAINT certjobs_schema_version_pkc PRIMARY KEY (version_num);
+
+ALTER TABLE ONLY public.certification_events
+    ADD CONSTRAINT pk_certification_events PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.certifications
+    ADD CONSTRAINT pk_certifications PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.chapters
+    ADD CONSTRAINT pk_chapters PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.coordinator_assignments
+    ADD CONSTRAINT pk_coordinator_assignments PRIMARY KEY (mentor_id, coordinator_id);
+
+ALTER TABLE ONLY public.coordinators
+    ADD CONSTRAINT pk_coordinators PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.guarded_set_members
+    ADD CONSTRAINT pk_guarded_set_members PRIMARY KEY (mentor_id, certification_expiry, guarded_set_id);
+
+ALTER TABLE ONLY public.guarded_sets
+    ADD CONSTRAINT pk_guarded_sets PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.job_lock
+    ADD CONSTRAINT pk_job_lock PRIMARY KEY (job_name);
+
+ALTER TABLE ONLY public.mentor_status_events
+    ADD CONSTRAINT pk_mentor_status_events PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.notifications
+    ADD CONSTRAINT pk_notifications PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.organisations
+    ADD CONSTRAINT pk_organisations PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.peer_mentors
+    ADD CONSTRAINT pk_peer_mentors PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.scheduler_run_log
+    ADD CONSTRAINT pk_scheduler_run_log PRIMARY KEY (run_id);
+
+ALTER TABLE ONLY public.certifications
+    ADD CONSTRAINT uq_certifications_external_ref UNIQUE (external_ref);
+
+ALTER TABLE ONLY public.chapters
+    ADD CONSTRAINT uq_chapters_organisation_id_name UNIQUE (organisation_id, name);
+
+ALTER TABLE ONLY public.coordinators
+    ADD CONSTRAINT uq_coordinators_address UNIQUE (address);
+
+ALTER TABLE ONLY public.guarded_sets
+    ADD CONSTRAINT uq_guarded_sets_hash UNIQUE (hash);
+
+ALTER TABLE ONLY public.notifications
+    ADD CONSTRAINT uq_notifications_cause_recipient UNIQUE NULLS NOT DISTINCT (mentor_id, kind, certification_expiry, threshold_day, pause_ordinal, coordinator_id);
+
+ALTER TABLE ONLY public.organisations
+    ADD CONSTRAINT uq_organisations_code UNIQUE (code);
+
+ALTER TABLE ONLY public.peer_mentors
+    ADD CONSTRAINT uq_peer_mentors_external_ref UNIQUE (external_ref);
+
+CREATE INDEX ix_certification_events_mentor_id ON public.certification_events USING btree (mentor_id);
+
+CREATE INDEX ix_certifications_mentor_id ON public.certifications USING btree (mentor_id);
+
+CREATE INDEX ix_coordinator_assignments_coordinator_id ON public.coordinator_assignments USING btree (coordinator_id);
+
+CREATE INDEX ix_guarded_set_members_guarded_set_id ON public.guarded_set_members USING btree (guarded_set_id);
+
+CREATE INDEX ix_mentor_status_events_pauses ON public.mentor_status_events USING btree (mentor_id, event, certification_expiry);
+
+CREATE INDEX ix_mentor_status_events_run_id ON public.mentor_status_events USING btree (run_id);
+
+CREATE INDEX ix_notifications_caused_by_run ON public.notifications USING btree (caused_by_run);
+
+CREATE INDEX ix_notifications_open ON public.notifications USING btree (id) WHERE (status = ANY (ARRAY['pending'::text, 'sending'::text, 'failed'::text]));
+
+CREATE INDEX ix_notifications_unknown ON public.notifications USING btree (id) WHERE (status = 'unknown'::text);
+
+CREATE INDEX ix_peer_mentors_active_expiry ON public.peer_mentors USING btree (organisation_id, certification_expiry, id) WHERE (status = 'active'::text);
+
+CREATE INDEX ix_peer_mentors_chapter_id ON public.peer_mentors USING btree (chapter_id);
+
+CREATE INDEX ix_peer_mentors_organisation_id ON public.peer_mentors USING btree (organisation_id);
+
+CREATE INDEX ix_scheduler_run_log_recent ON public.scheduler_run_log USING btree (started_at DESC);
+
+CREATE INDEX ix_scheduler_run_log_running ON public.scheduler_run_log USING btree (job_name) WHERE (status = 'running'::text);
+
+CREATE TRIGGER certjobs_append_only BEFORE UPDATE OR TRUNCATE ON public.certification_events FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_refuse_rewriting();
+
+CREATE TRIGGER certjobs_append_only BEFORE UPDATE OR TRUNCATE ON public.mentor_status_events FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_refuse_rewriting();
+
+CREATE TRIGGER certjobs_audit_added AFTER INSERT ON public.certifications REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_audit_certifications_added();
+
+CREATE TRIGGER certjobs_audit_arrival AFTER INSERT ON public.peer_mentors REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_audit_arrival();
+
+CREATE TRIGGER certjobs_audit_changed AFTER UPDATE ON public.certifications REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_audit_certifications_changed();
+
+CREATE TRIGGER certjobs_audit_removed AFTER DELETE ON public.certifications REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_audit_certifications_removed();
+
+CREATE TRIGGER certjobs_audit_status AFTER UPDATE ON public.peer_mentors REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_audit_status();
+
+CREATE TRIGGER certjobs_expiry_deleted AFTER DELETE ON public.certifications REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_certifications_deleted();
+
+CREATE TRIGGER certjobs_expiry_given BEFORE INSERT ON public.peer_mentors FOR EACH ROW WHEN ((new.certification_expiry IS NOT NULL)) EXECUTE FUNCTION public.certjobs_keep_certification_expiry();
+
+CREATE TRIGGER certjobs_expiry_inserted AFTER INSERT ON public.certifications REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_certifications_inserted();
+
+CREATE TRIGGER certjobs_expiry_truncated AFTER TRUNCATE ON public.certifications FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_certifications_truncated();
+
+CREATE TRIGGER certjobs_expiry_updated AFTER UPDATE ON public.certifications REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_certifications_updated();
+
+CREATE TRIGGER certjobs_expiry_written BEFORE UPDATE OF certification_expiry ON public.peer_mentors FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (new.certification_expiry IS DISTINCT FROM old.certification_expiry))) EXECUTE FUNCTION public.certjobs_keep_certification_expiry();
+
+CREATE TRIGGER certjobs_keep_approved_set AFTER INSERT ON public.guarded_set_members REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_keep_approved_set();
+
+CREATE TRIGGER certjobs_pause_reason BEFORE INSERT OR UPDATE ON public.peer_mentors FOR EACH ROW WHEN (((new.status = 'paused'::text) <> (new.pause_reason IS NOT NULL))) EXECUTE FUNCTION public.certjobs_keep_pause_reason();
+
+ALTER TABLE ONLY public.certifications
+    ADD CONSTRAINT fk_certifications_mentor_id_peer_mentors FOREIGN KEY (mentor_id) REFERENCES public.peer_mentors(id);
+
+ALTER TABLE ONLY public.chapters
+    ADD CONSTRAINT fk_chapters_organisation_id_organisations FOREIGN KEY (organisation_id) REFERENCES public.organisations(id);
+
+ALTER TABLE ONLY public.coordinator_assignments
+    ADD CONSTRAINT fk_coordinator_assignments_coordinator_id_coordinators FOREIGN KEY (coordinator_id) REFERENCES public.coordinators(id);
+
+ALTER TABLE ONLY public.coordinator_assignments
+    ADD CONSTRAINT fk_coordinator_assignments_mentor_id_peer_mentors FOREIGN KEY (mentor_id) REFERENCES public.peer_mentors(id);
+
+ALTER TABLE ONLY public.guarded_set_members
+    ADD CONSTRAINT fk_guarded_set_members_guarded_set_id_guarded_sets FOREIGN KEY (guarded_set_id) REFERENCES public.guarded_sets(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.peer_mentors
+    ADD CONSTRAINT fk_peer_mentors_chapter_id_chapters FOREIGN KEY (chapter_id) REFERENCES public.chapters(id);
+
+ALTER TABLE ONLY public.peer_mentors
+    ADD CONSTRAINT fk_peer_mentors_organisation_id_organisations FOREIGN KEY (organisation_id) REFERENCES public.organisations(id);
+
+GRANT USAGE ON SCHEMA public TO certjobs_job;
+
+GRANT ALL ON FUNCTION public.certjobs_abandon_dead_runs(p_run_id uuid) TO certjobs_job;
+
+GRANT ALL ON FUNCTION public.certjobs_acquire_lock(p_job_name text, p_run_id uuid, p_holder text) TO certjobs_job;
+
+GRANT ALL ON FUNCTION public.certjobs_certification_end(expires_on date, withdrawn_on date) TO certjobs_job;
+
+GRANT ALL ON FUNCTION public.certjobs_days_left(certification_expiry date, today date) TO certjobs_job;
+
+GRANT ALL ON FUNCTION public.certjobs_expired(certification_expiry date, today date) TO certjobs_job;
+
+GRANT ALL ON FUNCTION public.certjobs_notice_key(kind text, mentor_id bigint, expiry date, nth integer, coordinator_id bigint) TO certjobs_job;
+
+GRANT ALL ON FUNCTION public.certjobs_owner_is_dead(pid integer, session_start timestamp with time zone, last_sign timestamp with time zone) TO certjobs_job;
+
+REVOKE ALL ON FUNCTION public.certjobs_pause_expired(p_mentor_ids bigint[], p_today date) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.certjobs_pause_expired(p_mentor_ids bigint[], p_today date) TO certjobs_job;
+
+REVOKE ALL ON FUNCTION public.certjobs_refresh_certification_expiry(mentor_ids bigint[]) FROM PUBLIC;
+
+GRANT ALL ON FUNCTION public.certjobs_session_start() TO certjobs_job;
+
+GRANT ALL ON FUNCTION public.certjobs_setting(name text) TO certjobs_job;
+
+GRANT SELECT,INSERT ON TABLE public.guarded_set_members TO certjobs_job;
+
+GRANT SELECT ON TABLE public.guarded_sets TO certjobs_job;
+
+GRANT INSERT(hash) ON TABLE public.guarded_sets TO certjobs_job;
+
+GRANT INSERT(job_name) ON TABLE public.guarded_sets TO certjobs_job;
+
+GRANT INSERT(organisation_id) ON TABLE public.guarded_sets TO certjobs_job;
+
+GRANT INSERT(size) ON TABLE public.guarded_sets TO certjobs_job;
+
+GRANT INSERT(run_id),UPDATE(run_id) ON TABLE public.guarded_sets TO certjobs_job;
+
+GRANT UPDATE(refused_at) ON TABLE public.guarded_sets TO certjobs_job;
+
+GRANT SELECT ON TABLE public.approved_changes TO certjobs_job;
+
+GRANT SELECT ON TABLE public.certjobs_schema_version TO certjobs_job;
+
+GRANT SELECT ON TABLE public.chapters TO certjobs_job;
+
+GRANT SELECT ON TABLE public.coordinator_assignments TO certjobs_job;
+
+GRANT SELECT ON TABLE public.coordinators TO certjobs_job;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.job_lock TO certjobs_job;
+
+GRANT UPDATE(backend_pid) ON TABLE public.job_lock TO certjobs_job;
+
+GRANT UPDATE(backend_start) ON TABLE public.job_lock TO certjobs_job;
+
+GRANT UPDATE(heartbeat_at) ON TABLE public.job_lock TO certjobs_job;
+
+GRANT USAGE ON SEQUENCE public.job_lock_fencing_token TO certjobs_job;
+
+GRANT SELECT ON TABLE public.mentor_status_events TO certjobs_job;
+
+GRANT SELECT,INSERT ON TABLE public.notifications TO certjobs_job;
+
+GRANT UPDATE(status) ON TABLE public.notifications TO certjobs_job;
+
+GRANT UPDATE(attempt) ON TABLE public.notifications TO certjobs_job;
+
+GRANT UPDATE(not_before) ON TABLE public.notifications TO certjobs_job;
+
+GRANT UPDATE(last_error) ON TABLE public.notifications TO certjobs_job;
+
+GRANT UPDATE(message_id) ON TABLE public.notifications TO certjobs_job;
+
+GRANT UPDATE(claimed_by_run) ON TABLE public.notifications TO certjobs_job;
+
+GRANT UPDATE(sent_at) ON TABLE public.notifications TO certjobs_job;
+
+GRANT SELECT ON TABLE public.organisations TO certjobs_job;
+
+GRANT SELECT ON TABLE public.peer_mentors TO certjobs_job;
+
+GRANT SELECT,INSERT ON TABLE public.scheduler_run_log TO certjobs_job;
+
+GRANT UPDATE(finished_at) ON TABLE public.scheduler_run_log TO certjobs_job;
+
+GRANT UPDATE(heartbeat_at) ON TABLE public.scheduler_run_log TO certjobs_job;
+
+GRANT UPDATE(backend_pid) ON TABLE public.scheduler_run_log TO certjobs_job;
+
+GRANT UPDATE(backend_start) ON TABLE public.scheduler_run_log TO certjobs_job;
+
+GRANT UPDATE(status) ON TABLE public.scheduler_run_log TO certjobs_job;
+
+GRANT UPDATE(exit_code) ON TABLE public.scheduler_run_log TO certjobs_job;
+
+GRANT UPDATE(error_message) ON TABLE public.scheduler_run_log TO certjobs_job;
+
+GRANT UPDATE(counts) ON TABLE public.scheduler_run_log TO certjobs_job;
