@@ -154,13 +154,25 @@ def _database(cluster: Cluster, template: str) -> Iterator[TestDatabase]:
         cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture
+def local_directory() -> Iterator[Path]:
+    """Give the test a directory for an embedded server of its own, made when first used.
+
+    Not below tmp_path: under root the server runs as another user, and pytest closes its directories to others anew
+    whenever it starts somewhere on the machine.
+    """
+    directory = Path(tempfile.gettempdir()) / f"certjobs-local-{os.getpid()}-{next(_numbers)}"
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, local_directory: Path) -> None:
     """Keep the developer's own settings out of the tests, and the tests' local data out of the developer's."""
     for name in list(os.environ):
         if name.startswith("CERTJOBS_"):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("CERTJOBS_LOCAL_DIR", str(tmp_path / "local"))
+    monkeypatch.setenv("CERTJOBS_LOCAL_DIR", str(local_directory))
     monkeypatch.setenv("CERTJOBS_ACTOR", "test")
 
 

@@ -32,9 +32,9 @@ with postgres.database(Path(sys.argv[1])) as url:
 """
 
 
-def test_demo_in_a_path_with_a_space_and_over_an_earlier_one(tmp_path: Path) -> None:
+def test_demo_in_a_path_with_a_space_and_over_an_earlier_one(local_directory: Path) -> None:
     """The demo shows pauses, then a night that changes nothing, whatever an earlier demo left in its database."""
-    directory = tmp_path / "a path" / "with spaces"
+    directory = local_directory / "a path" / "with spaces"
     with postgres.database(directory / "demo") as url:
         migrate(url)
         done = subprocess.run(
@@ -62,10 +62,10 @@ def running(directory: Path) -> list[int]:
     ]
 
 
-def test_a_server_whose_owner_was_killed_is_found_used_and_stopped(tmp_path: Path) -> None:
+def test_a_server_whose_owner_was_killed_is_found_used_and_stopped(local_directory: Path) -> None:
     """After SIGKILL of its owner the server is used by the next command, with its data, and stopped after it."""
     with subprocess.Popen(
-        [sys.executable, "-c", OWNER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", OWNER, str(local_directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as owner:
         assert owner.stdout
         url = owner.stdout.readline().strip()
@@ -73,23 +73,23 @@ def test_a_server_whose_owner_was_killed_is_found_used_and_stopped(tmp_path: Pat
             connection.execute("CREATE TABLE kept (id integer)")
         owner.send_signal(signal.SIGKILL)
         owner.wait()
-    before = running(tmp_path)
+    before = running(local_directory)
     assert before
-    with postgres.database(tmp_path) as again, psycopg.connect(again) as connection:
+    with postgres.database(local_directory) as again, psycopg.connect(again) as connection:
         assert again == url
-        assert running(tmp_path) == before
+        assert running(local_directory) == before
         connection.execute("SELECT id FROM kept")
-    assert not running(tmp_path)
+    assert not running(local_directory)
 
 
-def test_a_server_in_use_is_shared_and_outlives_its_first_user(tmp_path: Path) -> None:
+def test_a_server_in_use_is_shared_and_outlives_its_first_user(local_directory: Path) -> None:
     """Two users of one directory share a server; the inner one leaving does not stop it."""
-    with postgres.server(tmp_path) as outer:
-        with postgres.server(tmp_path) as inner:
+    with postgres.server(local_directory) as outer:
+        with postgres.server(local_directory) as inner:
             assert inner == outer
         with psycopg.connect(outer) as connection:
             connection.execute("SELECT 1")
-    assert not running(tmp_path)
+    assert not running(local_directory)
 
 
 def test_a_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
@@ -100,9 +100,9 @@ def test_a_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     assert "CERTJOBS_LOCAL_DIR" in (caught.value.hint or "")
 
 
-def test_local_works_without_any_setting(certjobs_unset: Certjobs, tmp_path: Path) -> None:
+def test_local_works_without_any_setting(certjobs_unset: Certjobs, local_directory: Path, tmp_path: Path) -> None:
     """--local needs no database to be configured, keeps its data between commands, and prints notices."""
-    with postgres.server(tmp_path / "local"):  # held, so that each command need not start it anew
+    with postgres.server(local_directory):  # held, so that each command need not start it anew
         assert certjobs_unset("db", "upgrade", "--local").exit_code == 0
         sample = tmp_path / "sample.csv"
         sample.write_text(certjobs_unset("roster", "sample", "--as-of", "2026-11-22").stdout, encoding="utf-8")

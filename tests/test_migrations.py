@@ -767,7 +767,7 @@ def test_every_command_is_known_here() -> None:
 
 
 @pytest.mark.parametrize("command", ARGUMENTS)
-def test_no_database_configured(certjobs_unset: Certjobs, tmp_path: Path, command: str) -> None:
+def test_no_database_configured(certjobs_unset: Certjobs, local_directory: Path, command: str) -> None:
     """Without an address and without --local a command exits 78 naming both, and starts no embedded database."""
     argv = [*command.split(), *ARGUMENTS[command], "--json"]
     for env in ({}, {"CERTJOBS_DATABASE_URL": ""}):
@@ -777,7 +777,7 @@ def test_no_database_configured(certjobs_unset: Certjobs, tmp_path: Path, comman
         said = f"{result.json()['message']} {result.json()['hint']}"
         assert "CERTJOBS_DATABASE_URL" in said
         assert "--local" in said
-    assert not (tmp_path / "local").exists()
+    assert not local_directory.exists()
 
 
 def test_database_without_a_schema(empty_database: TestDatabase) -> None:

@@ -25,7 +25,7 @@ def zygote() -> Iterator[socket.socket]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     script = Path(__file__).with_name("zygote.py")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with ours, subprocess.Popen([sys.executable, str(script)], stdin=theirs, env=environment) as process:
+    with ours, subprocess.Popen([sys.executable, str(script)], stdin=theirs.fileno(), env=environment) as process:
         theirs.close()
         yield ours
         ours.close()
