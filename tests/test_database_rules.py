@@ -490,7 +490,7 @@ def test_changes_under_repeatable_read(database: TestDatabase, db: Connection) -
 
 
 def test_renewal_while_the_night_pauses(database: TestDatabase, db: Connection) -> None:
-    """A renewal that is about to be committed when the pause arrives is waited for and seen: the mentor stays active."""
+    """A renewal about to be committed when the pause arrives is waited for and seen: the mentor stays active."""
     mentor = add_mentor(db)
     add_certification(db, mentor, YESTERDAY)
     with ExitStack() as stack:

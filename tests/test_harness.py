@@ -12,8 +12,10 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from certjobs.adapters.alerts import WebhookAlerter
 from certjobs.domain.outcome import Outcome
-from certjobs.errors import ExitCode, InputRejected
+from certjobs.errors import ExitCode, InputRejected, Unavailable
+from certjobs.ports import Alert
 from tests.children.helpers import (
     CONSOLE,
     NIGHT,
@@ -624,6 +626,16 @@ def test_a_webhook_that_is_not_there_changes_nothing(certjobs: Certjobs, databas
     assert last_run(database).exit_code == 2
     assert "alert.not_sent" in result.stderr
     assert_nothing_private(result.stderr)
+
+
+def test_an_alert_s_error_does_not_name_the_webhook() -> None:
+    """What the alerter raises, whether nobody listens or the answer is no, does not hold the webhook's address."""
+    alert = Alert("failure", "test-job", uuid4(), 1, "failed", "It broke.", None, {})
+    with webhook("fails") as hook:
+        for url in (f"http://127.0.0.1:{unused_port()}{SECRET_PATH}", hook.url):
+            with pytest.raises(Unavailable) as raised:
+                WebhookAlerter(url).alert(alert)
+            assert_nothing_private(str(raised.value), str(raised.value.__cause__))
 
 
 @pytest.mark.parametrize("url", ["http://hooks.example.org/geheim", "http://10.0.0.7/geheim", "ftp://127.0.0.1/geheim"])
