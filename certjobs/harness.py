@@ -254,6 +254,8 @@ def _as_dry(outcome: Outcome) -> Outcome:
     """Return a dry-run's outcome with what to do about it where that differs: what it stored was rolled back."""
     if outcome.exit_code is ExitCode.GUARD:
         return replace(outcome, hint="The real run stores this set and stops as well; approve it then.")
+    if outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+        return replace(outcome, message="The dry-run was cut short; all of it was rolled back.")
     return outcome
 
 
