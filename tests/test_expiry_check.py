@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EVE = TODAY - timedelta(days=1)  # the night before the usual one
 CONSOLE = {"CERTJOBS_NOTIFY_CHANNEL": "console"}
-EXAMPLES = max(4, settings().max_examples // 6)
+EXAMPLES = max(4, settings().max_examples // 10)
 
 
 def roster(certjobs: Certjobs, *mentors: Mentor) -> None:

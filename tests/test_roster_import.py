@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MENTOR_COLUMNS = COLUMNS[:5]
 CERTIFICATE_COLUMNS = COLUMNS[5:]
 HEADER = ",".join(COLUMNS)
-EXAMPLES = max(5, settings().max_examples // 3)
+EXAMPLES = max(5, settings().max_examples // 5)
 
 
 def row(**changes: str) -> dict[str, str]:
