@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from certjobs.cli.app import app
+from certjobs.cli.app import app_for
 from certjobs.domain.text import printable
 from certjobs.errors import CertjobsError, UsageError
 
@@ -27,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
     _mend_streams()
     try:
         _refuse_other_encodings(arguments)
-        app(args=arguments, prog_name="certjobs")
+        app_for(arguments)(args=arguments, prog_name="certjobs")
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else int(exc.code is not None)
     except CertjobsError as exc:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,11 @@ from certjobs import __version__
 from certjobs.cli import db, guard, jobs, local, mentors, orgs, roster, runs
 from certjobs.cli.options import exits
 from certjobs.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    Part = Callable[[typer.Typer], None]
 
 EPILOG = """\b
 Examples:
@@ -21,15 +26,6 @@ Examples:
 
 """ + exits(*ExitCode)
 
-app = typer.Typer(
-    help="Nightly jobs that keep expired peer mentors off the public website and warn their coordinators in time.",
-    epilog=EPILOG,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
-)
-
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -37,7 +33,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     _version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
@@ -46,9 +41,43 @@ def _root(
     """Stand for the program itself."""
 
 
-jobs.register(app)
-runs.register(app)
-guard.register(app)
-local.register(app)
-for name, group in (("roster", roster.app), ("mentors", mentors.app), ("orgs", orgs.app), ("db", db.app)):
-    app.add_typer(group, name=name)
+def _make(parts: Iterable[Part]) -> typer.Typer:
+    made = typer.Typer(
+        help="Nightly jobs that keep expired peer mentors off the public website and warn their coordinators in time.",
+        epilog=EPILOG,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+    )
+    made.callback()(_root)
+    for part in parts:
+        part(made)
+    return made
+
+
+def _group(name: str, group: typer.Typer) -> Part:
+    return lambda made: made.add_typer(group, name=name)
+
+
+_PARTS: dict[tuple[str, ...], Part] = {
+    ("expiry-check", "run"): jobs.register,
+    ("runs",): runs.register,
+    ("approve",): guard.register,
+    ("demo",): local.register,
+    ("roster",): _group("roster", roster.app),
+    ("mentors",): _group("mentors", mentors.app),
+    ("orgs",): _group("orgs", orgs.app),
+    ("db",): _group("db", db.app),
+}
+
+app = _make(_PARTS.values())
+
+
+def app_for(arguments: Sequence[str]) -> typer.Typer:
+    """Return the part of the tree that the arguments ask for, or all of it: what is not asked for is not built."""
+    asked = arguments[0] if arguments else ""
+    for names, part in _PARTS.items():
+        if asked in names:
+            return _make([part])
+    return app
