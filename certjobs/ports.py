@@ -82,8 +82,8 @@ class Alerter(Protocol):
 class Progress(Protocol):
     """Shows a person how far a long piece of work has come."""
 
-    def track(self, description: str, total: int) -> AbstractContextManager[Advance]:
-        """Show a bar for ``total`` steps until the context ends."""
+    def track(self, description: str, total: int, *, unit: str = "steps") -> AbstractContextManager[Advance]:
+        """Show a bar for ``total`` steps, or bytes where ``unit`` says so, until the context ends."""
 
 
 class Advance(Protocol):

@@ -186,14 +186,18 @@ class Certjobs:
         self, *argv: str, url: str | None = None, env: Mapping[str, str] | None = None, stdin: bytes = b""
     ) -> Result:
         """Run ``certjobs *argv`` on ``url`` (default: the test's database, as owner)."""
-        out, err = io.StringIO(), io.StringIO()
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self.environment(url, env).items():
                 patch.setenv(name, value)
             patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
             with redirect_stdout(out), redirect_stderr(err):
                 exit_code = main(list(argv))
-        return Result(exit_code, out.getvalue(), err.getvalue())
+            printed = []
+            for stream in (out, err):
+                stream.flush()
+                printed.append(stream.buffer.getvalue().decode())
+        return Result(exit_code, *printed)
 
     def environment(self, url: str | None, env: Mapping[str, str] | None) -> dict[str, str]:
         """Return the variables that the command gets besides the test's own."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from certjobs.domain.roster_csv import COLUMNS
+from certjobs.domain.roster_row import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -779,7 +779,7 @@ def test_audit_rows_cannot_be_rewritten(scratch: Connection, table: str) -> None
     for statement in (
         f"TRUNCATE {table}",
         f"UPDATE {table} SET actor = 'nobody'",
-        f"UPDATE {table} SET reason = NULL WHERE mentor_id = {mentor}",
+        f"UPDATE {table} SET reason = 'another' WHERE mentor_id = {mentor}",
         (
             f"INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT * FROM {table}"
             " ON CONFLICT (id) DO UPDATE SET actor = 'nobody'"

@@ -741,6 +741,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "mentors reinstate": ("A", "--reason", "a test"),
     "orgs list": (),
     "orgs set": ("HLF", "--no-remind"),
+    "roster export": ("roster.csv",),
     "roster import": ("-",),
     "run": ("expiry-check",),
     "runs": (),

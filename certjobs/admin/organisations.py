@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from certjobs.domain.days import is_time_zone
-from certjobs.domain.roster_csv import is_address
+from certjobs.domain.roster_row import is_address
 from certjobs.errors import UsageError
 
 if TYPE_CHECKING:

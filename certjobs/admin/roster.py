@@ -1,44 +1,168 @@
-"""Importing a roster file."""
+"""The roster as a file: importing one, and exporting what is there."""
 
 from __future__ import annotations
 
+import io
+import os
+from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
-from certjobs.domain import roster_csv
-from certjobs.domain.roster_csv import Problem, RosterRejected, Row
+from certjobs.domain.roster_csv import SHOWN, RosterFile, RosterRejected, RosterWriter, write_rejects
+from certjobs.domain.roster_row import Problem, Row
+from certjobs.errors import DryRunExpired
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-    from typing import BinaryIO
+    from collections.abc import Iterator, Sequence
+    from typing import BinaryIO, TextIO
 
     from certjobs.db.roster import Merged
-    from certjobs.db.store import Store
+    from certjobs.db.store import Store, UnitOfWork
     from certjobs.domain.days import Calendar
+    from certjobs.domain.roster_csv import Layout
+    from certjobs.ports import Advance, Progress
+
+EVERY = 2000  # rows between two movements of a bar
+EXAMPLES = 20  # of what cannot be written so that import would take it
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """How many rows went in, how many lines were rejected, and what changed."""
+
+    rows: int
+    rejected: int
+    changes: Merged
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """How many rows were written, how many of them import would not take as they are, and why the first of those."""
+
+    rows: int
+    not_importable: int
+    examples: Sequence[tuple[str, str]]
 
 
 def import_roster(
-    transaction: Callable[[], AbstractContextManager[Store]], stream: BinaryIO, *, calendar: Calendar
-) -> tuple[int, Merged]:
-    """Import a roster file and return its number of rows and what they changed; all of it or nothing.
+    transaction: UnitOfWork,
+    stream: BinaryIO,
+    layout: Layout,
+    *,
+    calendar: Calendar,
+    progress: Progress,
+    rejects: TextIO | None = None,
+) -> Imported:
+    """Import a roster file from a seekable stream, in memory that does not grow with it.
 
-    Idempotent by the external references of mentors and certifications. Raises RosterRejected with every problem of
-    every line, UsageError for a day to come; then nothing was written.
+    Idempotent by the external references of mentors and certifications. Without ``rejects`` it is all of the file or
+    nothing: raises RosterRejected with the problems of its lines. With it the good lines go in, and the others are
+    written there, in the file's order, before anything is committed. Raises UsageError for a day to come, and
+    RosterRejected where nothing of the file can be understood; then nothing was written.
     """
-    problems: list[Problem] = []
+    file = RosterFile(stream, layout)
+    reading = _Reading(file, stream)
+    rows = 0
+    try:
+        with transaction(bulk=True) as store:
+            for organisation in store.organisations.all():
+                calendar.today(organisation.code, organisation.time_zone)
+            with progress.track("Reading", _size(stream), unit="bytes") as advance:
+                rows = store.roster.stage(reading.good_rows(advance))
+            left_out = _settle_rejects(store, file, reading, rejects)
+            rows -= left_out
+            store.begin_changes()
+            with progress.track("Merging", store.roster.MERGE_STEPS) as advance:
+                return Imported(rows, reading.rejected + left_out, store.roster.merge(advance))
+    except DryRunExpired as exc:
+        msg = f"{exc.message} The {rows} rows are sound; what they would change was not reached."
+        raise DryRunExpired(msg, hint="Import the file without --dry-run, or dry-run a part of it.") from exc
 
-    def good() -> Iterator[Row]:
-        for each in roster_csv.read(stream):
-            if isinstance(each, Problem):
-                problems.append(each)
-            else:
-                yield each
 
-    with transaction() as store:
-        for organisation in store.organisations.all():
-            calendar.today(organisation.code, organisation.time_zone)
-        rows = store.roster.stage(good())
-        problems += store.roster.contradictions()
-        if problems:
-            raise RosterRejected(sorted(problems, key=lambda each: each.line))
-        return rows, store.roster.merge()
+def _settle_rejects(store: Store, file: RosterFile, reading: _Reading, rejects: TextIO | None) -> int:
+    """Write what is not taken to ``rejects``, and return how many staged lines were left out for contradicting others.
+
+    Raises RosterRejected where there is anything and no place to write it to.
+    """
+    contradictions = store.roster.find_contradictions()
+    if rejects is not None:
+        write_rejects(rejects, file.header, _rejected(file, store.roster.contradictions()))
+        rejects.flush()
+        return store.roster.leave_out_contradictions()
+    if reading.problems or contradictions:
+        first = [*reading.first, *store.roster.contradictions(limit=SHOWN)]
+        raise RosterRejected(sorted(first, key=lambda each: each.line), reading.problems + contradictions)
+    return 0
+
+
+class _Reading:
+    """One pass over a file: its good rows, and how many lines and problems there were besides, the first by name."""
+
+    def __init__(self, file: RosterFile, stream: BinaryIO) -> None:
+        self._file = file
+        self._stream = stream
+        self.first: list[Problem] = []
+        self.problems = 0
+        self.rejected = 0
+
+    def good_rows(self, advance: Advance) -> Iterator[Row]:
+        """Yield the rows that can be understood, and move the bar by the bytes read."""
+        read = 0
+        for number, record in enumerate(self._file.records()):
+            if number % EVERY == 0:
+                position = self._stream.tell()
+                advance(position - read)
+                read = position
+            if isinstance(record.found, Row):
+                yield record.found
+                continue
+            self.rejected += 1
+            self.problems += len(record.found)
+            if len(self.first) < SHOWN:
+                self.first += record.found
+
+
+def _rejected(file: RosterFile, contradictions: Iterator[Problem]) -> Iterator[tuple[Sequence[str], Sequence[Problem]]]:
+    """Yield the cells and problems of each line that is not taken, in the file's order.
+
+    The file is read a second time, so that nothing of it need be kept; the contradictions come by line.
+    """
+    by_line = groupby(contradictions, key=lambda each: each.line)
+    line, group = next(by_line, (0, iter(())))
+    for record in file.records():
+        if record.line == line:
+            yield record.cells, list(group)
+            line, group = next(by_line, (0, iter(())))
+        elif not isinstance(record.found, Row):
+            yield record.cells, record.found
+
+
+def _size(stream: BinaryIO) -> int:
+    return stream.seek(0, os.SEEK_END)
+
+
+def export_roster(transaction: UnitOfWork, out: BinaryIO, *, organisation: str | None, progress: Progress) -> Exported:
+    """Write the roster, of one organisation or of all, as one consistent moment of it, so that import takes it.
+
+    By mentor and certificate reference, in the spelling in which import keeps it: importing the file into an empty
+    roster and exporting that gives the same bytes. What an application wrote that import would refuse is written as
+    it is and reported. Raises UsageError for an unknown organisation.
+    """
+    text = io.TextIOWrapper(out, "utf-8", newline="", write_through=False)
+    not_importable, examples = 0, list[tuple[str, str]]()
+    rows = 0
+    with transaction(bulk=True) as store:
+        organisation_id = store.organisations.get(organisation).id if organisation else None
+        writer = RosterWriter(text)
+        with progress.track("Writing", store.roster.count(organisation_id)) as advance:
+            for rows, row in enumerate(store.roster.rows(organisation_id), start=1):
+                problems = writer.write(row)
+                if problems:
+                    not_importable += 1
+                    if len(examples) < EXAMPLES:
+                        examples.append((row.mentor_ref, f"{problems[0].column}: {problems[0].reason}"))
+                if rows % EVERY == 0:
+                    advance(EVERY)
+    text.flush()
+    text.detach()
+    return Exported(rows, not_importable, examples)

@@ -72,6 +72,7 @@ def _explain(exc: CertjobsError, arguments: Sequence[str]) -> int:
             "hint": exc.hint,
         }
         if problems:
+            error["total_problems"] = getattr(exc, "total", len(problems))
             error["problems"] = [{"line": p.line, "column": p.column, "reason": p.reason} for p in problems]
         print(json.dumps(error, ensure_ascii=False))
     else:

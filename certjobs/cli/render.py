@@ -16,13 +16,14 @@ from certjobs.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from rich.console import Console
 
     from certjobs.admin.approvals import Approved
     from certjobs.admin.mentors import Changed
+    from certjobs.admin.roster import Exported, Imported
     from certjobs.db.organisations import Organisation
-    from certjobs.db.roster import Merged
     from certjobs.db.runs import Run
     from certjobs.db.schema import Step
     from certjobs.harness import Report
@@ -94,20 +95,29 @@ def _say(*sentences: str) -> None:
 
 class _NoProgress:
     @contextmanager
-    def track(self, description: str, total: int) -> Iterator[Advance]:  # noqa: ARG002 - the Protocol's names
+    def track(self, description: str, total: int, *, unit: str = "steps") -> Iterator[Advance]:  # noqa: ARG002 - the Protocol's names
         yield lambda _steps: None
 
 
 class _RichProgress:
     @contextmanager
-    def track(self, description: str, total: int) -> Iterator[Advance]:
+    def track(self, description: str, total: int, *, unit: str = "steps") -> Iterator[Advance]:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
         if not total:
             yield lambda _steps: None
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        done = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
+        columns = (TextColumn("{task.description}"), BarColumn(), done, TimeElapsedColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True)) as bar:
             task = bar.add_task(description, total=total)
             yield lambda steps: bar.advance(task, steps)
@@ -248,31 +258,62 @@ def _listed(refs: Sequence[str], total: int) -> str:
     return f"{', '.join(refs)}{more}"
 
 
-def merged(rows: int, changes: Merged, *, dry_run: bool, as_json: bool) -> None:
+def imported(found: Imported, *, rejects: Path | None, dry_run: bool, as_json: bool) -> None:
     """Say what an import changed, or would change."""
+    changes = found.changes
     if as_json:
-        _json({"rows": rows, "dry_run": dry_run, **asdict(changes)})
+        _json({"rows": found.rows, "rejected": found.rejected, "dry_run": dry_run, **asdict(changes)})
         return
     would = "Dry-run: nothing was written. " if dry_run else ""
     if changes.nothing:
-        _say(f"{would}{rows} rows read; the roster {'already is' if dry_run else 'already was'} as the file says.")
+        _say(
+            f"{would}{found.rows} rows read; the roster {'already is' if dry_run else 'already was'} as the file says."
+        )
+    else:
+        _say(f"{would}{found.rows} rows read.")
+        things = ("organisations", "chapters", "coordinators", "mentors", "assignments", "certifications")
+        counts = asdict(changes)
+        _table(
+            "Would change" if dry_run else "Changed",
+            ("", "added", "updated", "removed"),
+            [
+                (
+                    thing,
+                    counts[f"{thing}_added"],
+                    counts.get(f"{thing}_updated", 0),
+                    counts.get(f"{thing}_removed", 0),
+                )
+                for thing in things
+            ],
+        )
+    if found.rejected:
+        _say(
+            f"{found.rejected} lines were rejected and stand in {rejects} with the reasons.",
+            f"Correct them there, and then: certjobs roster import {rejects}",
+        )
+
+
+def exported(found: Exported, *, file: str, as_json: bool) -> None:
+    """Say what was exported, on stderr where the roster itself went to stdout."""
+    if as_json:
+        _json(
+            {
+                "rows": found.rows,
+                "not_importable": found.not_importable,
+                "examples": [{"mentor_ref": ref, "reason": reason} for ref, reason in found.examples],
+            }
+        )
         return
-    _say(f"{would}{rows} rows read.")
-    things = ("organisations", "chapters", "coordinators", "mentors", "assignments", "certifications")
-    found = asdict(changes)
-    _table(
-        "Would change" if dry_run else "Changed",
-        ("", "added", "updated", "removed"),
-        [
-            (
-                thing,
-                found[f"{thing}_added"],
-                found.get(f"{thing}_updated", 0),
-                found.get(f"{thing}_removed", 0),
-            )
-            for thing in things
-        ],
-    )
+    to = sys.stderr if file == "-" else sys.stdout
+    if file != "-":
+        _say(f"{found.rows} rows went to {file}.")
+    for ref, reason in found.examples:
+        print(printable(f"{ref}: {reason}"), file=to)
+    if found.not_importable:
+        print(
+            f"{found.not_importable} rows stand in the file as they are in the roster, and import would not take them.",
+            file=to,
+        )
 
 
 def mentor_changed(found: Changed, *, dry_run: bool, as_json: bool) -> None:

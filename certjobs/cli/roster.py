@@ -11,12 +11,29 @@ import typer
 from certjobs.cli.options import ADMIN_EXITS, AsOf, Debug, DryRun, Json, Local, as_date, exits
 from certjobs.errors import ExitCode
 
-app = typer.Typer(help="Bring the roster in from a file.", no_args_is_help=True)
+app = typer.Typer(help="Bring the roster in from a file, and out to one.", no_args_is_help=True)
 
 
-@app.command("import", epilog=exits(ExitCode.INPUT))
+@app.command("import", epilog=exits(ExitCode.PARTIAL, ExitCode.INPUT))
 def import_(
     file: Annotated[str, typer.Argument(metavar="FILE.csv", help="The roster file; - reads standard input.")],
+    rejects: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Let the good lines in, and write the others here with their reasons (exit 3)."
+        ),
+    ] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(metavar="CHAR", help="What separates the columns, where the header does not tell: , ; tab |"),
+    ] = None,
+    date_format: Annotated[
+        str, typer.Option(metavar="FORMAT", help="How dates are written: YYYY, MM or M, DD or D, as in D.M.YYYY.")
+    ] = "YYYY-MM-DD",
+    encoding: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Where it is neither UTF-8 nor marked as UTF-16: as cp1252 (Windows)."),
+    ] = None,
     as_of: AsOf = None,
     dry_run: DryRun = False,
     local: Local = False,
@@ -32,43 +49,101 @@ def import_(
     What the file names is added or updated, a named mentor's coordinators are replaced, and what it does not name
     stays. Importing the same file again changes nothing.
 
+    With --rejects the good lines go in. The others are written to a file of the same columns, which can be corrected
+    and imported as it is. Until then a mentor may lack the certification of a rejected line.
+
     \b
     Examples:
       certjobs roster import mentors.csv --dry-run
-      certjobs roster import mentors.csv
+      certjobs roster import mentors.csv --rejects rejects.csv
+      certjobs roster import from-excel.csv --encoding cp1252 --date-format D.M.YYYY
       export-from-elsewhere | certjobs roster import -
     """
     from certjobs import bootstrap
     from certjobs.admin import roster
-    from certjobs.cli import render
+    from certjobs.cli import files, render
+    from certjobs.domain.roster_csv import Layout
 
+    layout = Layout(delimiter, encoding, date_format)
     request = bootstrap.Request(local=local, dry_run=dry_run, as_of=as_date(as_of), json=json, reason="roster import")
     with (
         _opened(file) as stream,
         bootstrap.environment(request, render.progress()) as env,
         env.administration() as database,
+        files.replaced(rejects, other_than=file) as out,
     ):
-        rows, merged = roster.import_roster(database.transaction, stream, calendar=env.calendar)
-    render.merged(rows, merged, dry_run=dry_run, as_json=json)
+        imported = roster.import_roster(
+            database.transaction, stream, layout, calendar=env.calendar, progress=env.progress, rejects=out
+        )
+    render.imported(imported, rejects=rejects, dry_run=dry_run, as_json=json)
+    if imported.rejected:
+        raise typer.Exit(int(ExitCode.PARTIAL))
 
 
 def _opened(file: str) -> BinaryIO:
-    """Open the roster file. Standard input is read to its end first: a slow writer must not hold a transaction open."""
-    import shutil
-    from tempfile import TemporaryFile
+    """Open the roster file from its beginning to be read as often as wanted.
 
+    What cannot be read twice, as standard input, is read to its end first: a slow writer must not hold a transaction
+    open.
+    """
     from certjobs.errors import UsageError
 
     if file == "-":
-        spool = cast(BinaryIO, TemporaryFile())  # noqa: SIM115 - the caller closes it
-        shutil.copyfileobj(sys.stdin.buffer, spool)
-        spool.seek(0)
-        return spool
+        return _spooled(sys.stdin.buffer)
     try:
-        return Path(file).open("rb")
+        stream = Path(file).open("rb")  # noqa: SIM115 - the caller closes it
     except OSError as exc:
         msg = f"The file {file} cannot be read: {exc.strerror}."
         raise UsageError(msg, hint="Check its path and permissions.") from exc
+    return stream if stream.seekable() else _spooled(stream)
+
+
+def _spooled(stream: BinaryIO) -> BinaryIO:
+    import shutil
+    from tempfile import TemporaryFile
+
+    spool = cast(BinaryIO, TemporaryFile())  # noqa: SIM115 - the caller closes it
+    shutil.copyfileobj(stream, spool)
+    return spool
+
+
+@app.command("export", epilog=exits(ExitCode.PARTIAL))
+def export(
+    file: Annotated[str, typer.Argument(metavar="[FILE.csv]", help="Where to; - writes to standard output.")] = "-",
+    org: Annotated[str | None, typer.Option(metavar="CODE", help="Only this organisation, as HLF.")] = None,
+    local: Local = False,
+    json: Json = False,
+    debug: Debug = False,  # noqa: ARG001 - read by main
+) -> None:
+    r"""Export the roster as a file that import takes. It holds names and addresses: keep it as carefully as them.
+
+    As one moment of it, in UTF-8 with commas, by mentor and certificate. Importing it into an empty roster and
+    exporting that gives the same file, byte for byte. What an application wrote and import would refuse is written as
+    it is, reported, and the exit status is 3. Who is paused does not stand in it, nor the organisations' settings.
+
+    \b
+    Examples:
+      certjobs roster export mentors.csv
+      certjobs roster export --org HLF > mentors.csv
+    """
+    from certjobs import bootstrap
+    from certjobs.admin import roster
+    from certjobs.cli import files, render
+    from certjobs.errors import UsageError
+
+    if file == "-" and json:
+        msg = "The roster goes to standard output, and so would --json."
+        raise UsageError(msg, hint="Name a file to export to.")
+    request = bootstrap.Request(local=local, json=json)
+    with (
+        bootstrap.environment(request, render.progress()) as env,
+        env.administration() as database,
+        files.output(file) as out,
+    ):
+        exported = roster.export_roster(database.transaction, out, organisation=org, progress=env.progress)
+    render.exported(exported, file=file, as_json=json)
+    if exported.not_importable:
+        raise typer.Exit(int(ExitCode.PARTIAL))
 
 
 @app.command("sample", epilog=ADMIN_EXITS)

@@ -116,14 +116,15 @@ def translated_errors() -> Iterator[None]:
     try:
         yield
     except sa_exc.DBAPIError as exc:
-        raise _translate(exc) from exc
+        raise _translate(exc.orig, ended=exc.connection_invalidated) from exc
+    except psycopg.Error as exc:  # COPY goes past SQLAlchemy
+        raise _translate(exc, ended=False) from exc
     except sa_exc.TimeoutError as exc:
         msg = "No database connection became free in time."
         raise Unavailable(msg, hint="Run the command again.") from exc
 
 
-def _translate(exc: sa_exc.DBAPIError) -> Exception:  # noqa: PLR0911 - a table, a line a case
-    original = exc.orig
+def _translate(original: BaseException | None, *, ended: bool) -> Exception:  # noqa: PLR0911 - a table, a line a case
     state = getattr(original, "sqlstate", None) or ""
     if state in BAD_PASSWORD or (not state and _REJECTED.search(str(original))):
         msg = "The database rejected the user or password of CERTJOBS_DATABASE_URL."
@@ -134,7 +135,7 @@ def _translate(exc: sa_exc.DBAPIError) -> Exception:  # noqa: PLR0911 - a table,
     if state == NO_SUCH_DATABASE or ("database" in str(original) and "does not exist" in str(original) and not state):
         msg = "The database that CERTJOBS_DATABASE_URL names does not exist on its server."
         return ConfigurationError(msg, hint="Create it, then run `certjobs db upgrade`.")
-    if exc.connection_invalidated or state.startswith(CONNECTION_CLASSES) or _never_connected(original, state):
+    if ended or state.startswith(CONNECTION_CLASSES) or _never_connected(original, state):
         msg = "The database cannot be reached, or it ended the session."
         return Unavailable(
             msg, hint="Check that the server of CERTJOBS_DATABASE_URL is up, then run the command again."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from certjobs.db.tables import organisations
+from certjobs.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,6 +42,15 @@ class Organisations:
         """Return every organisation, by code."""
         rows = self._connection.execute(sa.select(*_COLUMNS).order_by(organisations.c.code))
         return [Organisation(*row) for row in rows]
+
+    def get(self, code: str) -> Organisation:
+        """Return one organisation. Raises UsageError, which lists those there are, where there is none of the code."""
+        known = self.all()
+        for each in known:
+            if each.code == code:
+                return each
+        msg = f"There is no organisation {code[:60]!r}."
+        raise UsageError(msg, hint=f"Known: {', '.join(each.code for each in known)}.")
 
     def knows_time_zone(self, name: str) -> bool:
         """Tell whether the database has a time zone of this name: the audit triggers count days by it."""

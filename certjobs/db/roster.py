@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy as sa
 
 from certjobs.db.sqlfiles import statement
-from certjobs.domain.roster_csv import Problem
+from certjobs.domain.roster_row import Problem, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator
 
-    from certjobs.domain.roster_csv import Row
+    from certjobs.ports import Advance
 
 _LOCK_MENTORS = sa.text(
-    "SELECT 1 FROM peer_mentors WHERE external_ref IN (SELECT mentor_ref FROM roster_staging)"
-    " ORDER BY id FOR NO KEY UPDATE"
+    "SELECT count(*) FROM (SELECT 1 FROM peer_mentors"
+    " WHERE external_ref IN (SELECT mentor_ref FROM roster_staging) ORDER BY id FOR NO KEY UPDATE) locked"
 )
 _ONE_IMPORT = sa.text("SELECT pg_advisory_xact_lock(hashtext('certjobs roster import'))")
+_CONTRADICTIONS = sa.text(
+    "SELECT line, column_name, reason FROM roster_contradictions ORDER BY line, column_name, reason LIMIT :limit"
+)
+_IN_PAGES = {"yield_per": 2000}  # for results that may be as long as the roster
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,8 @@ class Merged:
 class Roster:
     """The roster, on one transaction."""
 
+    MERGE_STEPS: ClassVar = 7
+
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
@@ -60,49 +67,73 @@ class Roster:
         staged = 0
         with driver.cursor().copy("COPY roster_staging FROM STDIN") as copy:
             for row in rows:
-                names, addresses = [c[0] for c in row.coordinators], [c[1] for c in row.coordinators]
-                copy.write_row(
-                    (
-                        row.line,
-                        row.mentor_ref,
-                        row.name,
-                        row.organisation,
-                        row.chapter,
-                        names,
-                        addresses,
-                        row.certificate_ref,
-                        row.issued_on,
-                        row.expires_on,
-                        row.withdrawn_on,
-                    )
-                )
+                copy.write_row((*row[:5], *_arrays(row.coordinators), *row[6:]))
                 staged += 1
         self._connection.execute(sa.text("ANALYZE roster_staging"))
         return staged
 
-    def contradictions(self) -> Sequence[Problem]:
-        """Return where staged rows contradict each other or the certifications that are there."""
-        return [Problem(*row) for row in self._connection.execute(statement("roster_contradictions"))]
+    def find_contradictions(self) -> int:
+        """Find where staged rows contradict each other or the certifications that are there; return how many."""
+        self._connection.execute(statement("roster_contradictions"))
+        found: int = self._connection.execute(sa.text("SELECT count(*) FROM roster_contradictions")).scalar_one()
+        return found
 
-    def merge(self) -> Merged:
+    def contradictions(self, limit: int | None = None) -> Iterator[Problem]:
+        """Yield what ``find_contradictions`` found, by line."""
+        rows = self._connection.execute(_CONTRADICTIONS, {"limit": limit}, execution_options=_IN_PAGES)
+        return (Problem(*row) for row in rows)
+
+    def leave_out_contradictions(self) -> int:
+        """Take the lines that contradict earlier ones out of the staged rows; return how many lines they were."""
+        return self._connection.execute(
+            sa.text("DELETE FROM roster_staging WHERE line IN (SELECT line FROM roster_contradictions)")
+        ).rowcount
+
+    def merge(self, advance: Advance) -> Merged:
         """Add and update what the staged rows name, and return what changed; what they do not name stays.
 
         The mentors are locked first and in id order, as every other writer locks them, so that none deadlocks with it.
         """
         self._connection.execute(_LOCK_MENTORS)
-        return Merged(
-            organisations_added=self._changed("merge_organisations")[0],
-            chapters_added=self._changed("merge_chapters")[0],
-            **self._both("coordinators", "added", "updated"),
-            **self._both("mentors", "added", "updated"),
-            **self._both("assignments", "added", "removed"),
-            **self._both("certifications", "added", "updated"),
+        advance(1)
+        found: dict[str, int] = {}
+        for table, first, second in (
+            ("organisations", "added", None),
+            ("chapters", "added", None),
+            ("coordinators", "added", "updated"),
+            ("mentors", "added", "updated"),
+            ("assignments", "added", "removed"),
+            ("certifications", "added", "updated"),
+        ):
+            row = self._connection.execute(statement(f"merge_{table}")).one()
+            found[f"{table}_{first}"] = row[0]
+            if second:
+                found[f"{table}_{second}"] = row[1]
+            advance(1)
+        return Merged(**found)
+
+    def count(self, organisation_id: int | None) -> int:
+        """Return how many rows an export will have."""
+        rows: int = self._connection.execute(
+            statement("roster_count"), {"organisation_id": organisation_id}
+        ).scalar_one()
+        return rows
+
+    def rows(self, organisation_id: int | None) -> Iterator[Row]:
+        """Yield the roster, a row a certification, by mentor and certificate reference, as one moment of it."""
+        found = self._connection.execute(
+            statement("roster_rows"), {"organisation_id": organisation_id}, execution_options=_IN_PAGES
         )
+        for ref, name, organisation, chapter, names, addresses, *certificate in found:
+            yield Row(0, ref, name, organisation, chapter, tuple(zip(names, addresses, strict=True)), *certificate)
 
-    def _both(self, table: str, first: str, second: str) -> dict[str, int]:
-        counts = self._changed(f"merge_{table}")
-        return {f"{table}_{first}": counts[0], f"{table}_{second}": counts[1]}
 
-    def _changed(self, name: str) -> tuple[int, int]:
-        row = self._connection.execute(statement(name)).one()
-        return row[0], row[1]
+@lru_cache(maxsize=20_000)  # written out once for the mentors that share them: a list costs more than all the rest
+def _arrays(coordinators: tuple[tuple[str, str], ...]) -> tuple[str, str]:
+    """Return the names and the addresses as PostgreSQL writes arrays."""
+
+    def written(values: Iterable[str]) -> str:
+        quoted = ('"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values)
+        return "{" + ",".join(quoted) + "}"
+
+    return written(name for name, _ in coordinators), written(address for _, address in coordinators)

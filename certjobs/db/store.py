@@ -6,7 +6,8 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, Protocol
 
 import sqlalchemy as sa
 
@@ -20,7 +21,8 @@ from certjobs.db.runs import Runs
 from certjobs.errors import DryRunExpired, LockHeld, StatementFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from datetime import date
     from uuid import UUID
 
@@ -32,6 +34,9 @@ DRY_RUN_LOCK_TIMEOUT = 2.0
 _OPEN = sa.text(
     "SELECT set_config('certjobs.actor', :actor, true), set_config('certjobs.reason', :reason, true),"
     " set_config('certjobs.run_id', :run_id, true), set_config('certjobs.today', :today, true)"
+)
+_UNBOUNDED = sa.text(
+    "SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)"
 )
 _STATEMENT_TIMEOUT = sa.text("SELECT set_config('statement_timeout', :ms, true)")
 _FENCE = sa.text(
@@ -59,10 +64,14 @@ class Attribution:
 
 
 class Store:
-    """Every repository, on one transaction. Made anew for each unit of work."""
+    """Every repository, on one transaction. Made anew for each unit of work.
 
-    def __init__(self, connection: sa.Connection) -> None:
+    ``begin_changes`` is called by bulk work before it takes the first lock that others could wait for.
+    """
+
+    def __init__(self, connection: sa.Connection, begin_changes: Callable[[], None] = lambda: None) -> None:
         self._connection = connection
+        self.begin_changes = begin_changes
 
     @cached_property
     def organisations(self) -> Organisations:
@@ -95,6 +104,13 @@ class Store:
         return Runs(self._connection)
 
 
+class UnitOfWork(Protocol):
+    """Opens a unit of work; see Database and DryDatabase."""
+
+    def __call__(self, *, bulk: bool = False) -> AbstractContextManager[Store]:
+        """Open one; ``bulk`` for work that takes its time over what only it sees."""
+
+
 class Database:
     """A live database: every unit of work is a transaction of its own."""
 
@@ -104,13 +120,16 @@ class Database:
         self._fence = fence
 
     @contextmanager
-    def transaction(self) -> Iterator[Store]:
+    def transaction(self, *, bulk: bool = False) -> Iterator[Store]:
         """Open a unit of work; it commits when the block ends and rolls back when the block raises.
 
-        Raises LockHeld when another run has taken over the lock: then nothing of this unit of work is written.
+        ``bulk`` lets its statements, and the pauses between them, take as long as they need. Raises LockHeld when
+        another run has taken over the lock: then nothing of this unit of work is written.
         """
         with translated_errors(), self._engine.connect() as connection, connection.begin():
             _open(connection, self._attribution)
+            if bulk:
+                connection.execute(_UNBOUNDED)
             if self._fence is not None:
                 _check_fence(connection, self._fence)
             yield Store(connection)
@@ -129,23 +148,35 @@ class DryDatabase:
         self._deadline = time.monotonic() + DRY_RUN_SECONDS
 
     @contextmanager
-    def transaction(self) -> Iterator[Store]:
+    def transaction(self, *, bulk: bool = False) -> Iterator[Store]:
         """Open a unit of work as a savepoint.
 
-        Raises DryRunExpired once the dry-run has held its locks for as long as it may.
+        The time of ``bulk`` work counts from its ``begin_changes``. Raises DryRunExpired once the dry-run has held its
+        locks for as long as it may.
         """
-        left = self._deadline - time.monotonic()
-        if left <= 0:
+        if time.monotonic() >= self._deadline:
             raise _expired()
         try:
             with translated_errors(), self._connection.begin_nested():
-                self._connection.execute(_STATEMENT_TIMEOUT, {"ms": f"{int(left * 1000) + 1}"})
+                if bulk:
+                    self._deadline = inf
+                    self._connection.execute(_UNBOUNDED)
+                else:
+                    self._bound_statements()
                 _open(self._connection, self._attribution)
-                yield Store(self._connection)
+                yield Store(self._connection, self._begin_changes)
         except StatementFailed as exc:
             if time.monotonic() >= self._deadline:
                 raise _expired() from exc
             raise
+
+    def _begin_changes(self) -> None:
+        self._deadline = time.monotonic() + DRY_RUN_SECONDS
+        self._bound_statements()
+
+    def _bound_statements(self) -> None:
+        left = max(0.0, self._deadline - time.monotonic())
+        self._connection.execute(_STATEMENT_TIMEOUT, {"ms": f"{int(left * 1000) + 1}"})
 
 
 def _expired() -> DryRunExpired:

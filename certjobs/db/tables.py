@@ -151,6 +151,24 @@ sa.Index(
     mentor_status_events.c.certification_expiry,
 )
 
+roster_events = sa.Table(
+    "roster_events",
+    metadata,
+    _id(),
+    sa.Column("entity", sa.Text, nullable=False),
+    sa.Column("entity_id", sa.BigInteger, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("before", pg.JSONB),
+    sa.Column("after", pg.JSONB),
+    sa.Column("reason", sa.Text),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("run_id", sa.Uuid),
+    _moment("occurred_at", default=True),
+    sa.CheckConstraint("entity IN ('organisation', 'coordinator', 'mentor')", name="entity"),
+    sa.CheckConstraint("event IN ('added', 'changed', 'removed', 'assigned', 'unassigned')", name="event"),
+    sa.Index(None, "entity", "entity_id"),
+)
+
 # What the jobs own.
 
 notifications = sa.Table(

@@ -1,143 +1,213 @@
-"""The roster file: one row a certification, checked row by row. Pure: a stream of lines in, rows and problems out."""
+"""The roster file: one row a certification. Pure: bytes in, checked rows out, and the same bytes back."""
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import re
-import unicodedata
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from certjobs.errors import InputRejected
+from certjobs.domain.roster_row import (
+    CERTIFICATE_COLUMNS,
+    COLUMNS,
+    ISO,
+    MENTOR_COLUMNS,
+    DateFormat,
+    Problem,
+    Row,
+    RowReader,
+    canonical,
+    undecodable,
+    write_coordinators,
+)
+from certjobs.errors import InputRejected, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import BinaryIO
+    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from typing import BinaryIO, TextIO
 
-MENTOR_COLUMNS = ("mentor_ref", "name", "organisation", "chapter", "coordinators")
-CERTIFICATE_COLUMNS = ("certificate_ref", "issued_on", "expires_on", "withdrawn_on")
-COLUMNS = MENTOR_COLUMNS + CERTIFICATE_COLUMNS
+# The columns that a file of rejected rows has besides its own: import passes over them, so that the file can be
+# corrected and imported as it is.
+REJECT_COLUMNS = ("rejected_line", "rejected_because")
 
-MAX_LENGTH = {"mentor_ref": 100, "name": 200, "organisation": 50, "chapter": 200, "certificate_ref": 100}
-EARLIEST = date(1900, 1, 1)
-_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+SHOWN = 1000  # problems that an error lists; a rejects file has them all
+_DELIMITERS = (",", ";", "\t")
+_NAMED_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|"}
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _A_NAME = re.compile(r"[A-Za-z_ -]{1,40}")  # what is repeated in an error: a header cell could be a person
-_A_DATE = re.compile(r"[0-9./ -]{1,20}")
-_COORDINATOR = re.compile(r"(?P<name>[^<>]+)<(?P<address>[^<>]*)>")
-# Enough to keep out what is surely no address or could break a header; whether it exists only sending can tell.
-_ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"|]+@[^\s@<>()\[\],;:\\\"|.]+(\.[^\s@<>()\[\],;:\\\"|.]+)+")
-MAX_ADDRESS = 254
-_NOT_UTF8 = "the line is not UTF-8; save the file as UTF-8 (in Excel: CSV UTF-8)"
-_TURNS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
-
-
-def is_address(text: str) -> bool:
-    """Tell whether a text can be an e-mail address."""
-    return len(text) <= MAX_ADDRESS and _ADDRESS.fullmatch(text) is not None
+_TRY = "If the columns are right, the file is written in another way: try --delimiter or --encoding."
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a line was not accepted: where, and in words."""
+class Layout:
+    """How a roster file is written. What is None is found out: the delimiter by the header, the encoding by its mark.
 
-    line: int
-    column: str
-    reason: str
+    Raises UsageError for a delimiter, encoding or date format that there is not.
+    """
+
+    delimiter: str | None = None
+    encoding: str | None = None
+    date_format: str = ISO
+
+    def __post_init__(self) -> None:
+        """Check what was given."""
+        if self.delimiter is not None:
+            object.__setattr__(self, "delimiter", _NAMED_DELIMITERS.get(self.delimiter, self.delimiter))
+            if len(self.delimiter) != 1 or self.delimiter in '"\r\n' or not self.delimiter.isascii():
+                msg = "The delimiter must be one character."
+                raise UsageError(msg, hint="Give --delimiter ';' or one of comma, semicolon, tab, pipe.")
+        if self.encoding is not None and not _is_encoding(self.encoding):
+            msg = f"There is no encoding {self.encoding[:40]!r}."
+            raise UsageError(msg, hint="Usual are utf-8, cp1252 (Windows), utf-16, iso-8859-1.")
+        try:
+            DateFormat(self.date_format)
+        except ValueError:
+            msg = f"There is no date format {self.date_format[:40]!r}."
+            raise UsageError(msg, hint="Use YYYY, MM or M, DD or D, each once: DD.MM.YYYY, M/D/YYYY.") from None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One accepted line. ``coordinators`` are (name, address), the address in lower case."""
-
-    line: int
-    mentor_ref: str
-    name: str
-    organisation: str
-    chapter: str
-    coordinators: tuple[tuple[str, str], ...]
-    certificate_ref: str | None
-    issued_on: date | None
-    expires_on: date | None
-    withdrawn_on: date | None
+def _is_encoding(name: str) -> bool:
+    try:
+        "".encode(name)
+    except (LookupError, ValueError, UnicodeError):  # no such name; bytes to bytes; refuses the empty text
+        return False
+    return True
 
 
 class RosterRejected(InputRejected):
-    """A roster file with problems; nothing of it was written."""
+    """A roster file with problems; nothing of it was written. ``problems`` are the first of ``total``."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], total: int | None = None, hint: str | None = None) -> None:
+        self.problems = problems[:SHOWN]
+        self.total = len(problems) if total is None else total
         super().__init__(
-            f"The roster was rejected: {len(problems)} problem{'s' if len(problems) != 1 else ''}, nothing written.",
-            hint="Correct the lines listed and import the file again.",
+            f"The roster was rejected: {self.total} problem{'s' if self.total != 1 else ''}"
+            + (f", of which the first {SHOWN} are listed" if self.total > SHOWN else "")
+            + ", nothing written.",
+            hint=hint
+            or "Correct the lines listed and import the file again, or let the other lines in with --rejects FILE.",
         )
-        self.problems = problems
 
 
-def read(stream: BinaryIO) -> Iterator[Row | Problem]:
-    """Yield each data line of a roster file as a Row, or as the problems it has.
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One data line of a file: where it begins, its cells as they stand, and its row or what is wrong with it."""
 
-    UTF-8 with or without byte-order mark; comma or semicolon, told by the header. Raises RosterRejected at once where
-    the header cannot be used, for then nothing after it can be understood.
+    line: int
+    cells: Sequence[str]
+    found: Row | list[Problem]
+
+
+class RosterFile:
+    """A roster file, open for reading from its beginning, as often as wanted.
+
+    Raises RosterRejected at once where the header cannot be used, for then nothing after it can be understood.
     """
-    reader, numbered = _open(stream)
-    try:
-        header = next(reader, None)
-    except csv.Error as exc:
-        raise RosterRejected([Problem(1, "", f"the line is not well-formed CSV ({exc})")]) from None
-    if header is None:
-        raise RosterRejected([Problem(1, "", f"the file is empty; its first line must name the columns {_listed()}")])
-    columns = _positions([name.strip() for name in header])
-    while True:
-        line = numbered.line + 1
-        try:
-            cells = next(reader, None)
-        except csv.Error as exc:
-            yield Problem(line, "", f"the line is not well-formed CSV ({exc})")
-            continue
-        if cells is None:
-            break
-        if cells and any(cell.strip() for cell in cells):
-            yield from _row(line, cells, columns, len(header))
 
-
-class _Lines:
-    """The file's lines as text, counted, so that a problem names the line where its row begins."""
-
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, layout: Layout) -> None:
+        """Read the header of a seekable stream; the stream stays the caller's."""
         self._stream = stream
-        self.line = 0
+        self._dates = DateFormat(layout.date_format)
+        self._encoding = layout.encoding or self._marked()
+        self._delimiter = layout.delimiter or self._likely()
+        with closing(self._lines([])) as lines:
+            try:
+                header = next(self._reader(lines), None)
+            except csv.Error as exc:
+                raise RosterRejected([Problem(1, "", f"the line is not well-formed CSV ({exc})")]) from None
+            except UnicodeError:
+                raise self._not_this_encoding(1) from None
+        if header is None:
+            problem = Problem(1, "", f"the file is empty; its first line must name the columns {_listed()}")
+            raise RosterRejected([problem])
+        self.header = [name.strip() for name in header]
+        _check(self.header, self._called())
 
-    def __iter__(self) -> Iterator[str]:
-        for raw in self._stream:
-            self.line += 1
-            # Bytes that are not UTF-8 become lone surrogates, for which the row is refused, one by one like others.
-            yield raw.decode("utf-8-sig" if self.line == 1 else "utf-8", errors="surrogateescape")
+    def records(self) -> Iterator[Record]:
+        """Yield every data line that is not empty, from the first; one pass at a time."""
+        recent: list[str] = []  # the lines of the record being read, for one that is no CSV
+        rows = self._rows()
+        with closing(self._lines(recent)) as lines:
+            reader = self._reader(lines)
+            next(reader)
+            while True:
+                line = reader.line_num + 1
+                recent.clear()
+                try:
+                    cells = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error as exc:
+                    problem = Problem(line, "", f"the line is not well-formed CSV ({exc})")
+                    yield Record(line, ["".join(recent).rstrip("\r\n")], [problem])
+                    continue
+                except UnicodeError:
+                    raise self._not_this_encoding(line) from None
+                if cells and (cells[0] or any(cell.strip() for cell in cells)):
+                    yield Record(line, cells, rows.read(line, cells))
+
+    def _rows(self) -> RowReader:
+        return RowReader(self.header, self._dates, self._called())
+
+    def _called(self) -> str:
+        return {"utf-8-sig": "UTF-8", "utf-16": "UTF-16"}.get(self._encoding, self._encoding)
+
+    def _not_this_encoding(self, line: int) -> RosterRejected:
+        problem = Problem(line, "", f"from here on the file is not {self._called()}; try another --encoding")
+        return RosterRejected([problem])
+
+    def _marked(self) -> str:
+        """Return the encoding that the byte-order mark names, else UTF-8."""
+        self._stream.seek(0)
+        start = self._stream.read(4)
+        return next((encoding for mark, encoding in _MARKS if start.startswith(mark)), "utf-8-sig")
+
+    def _likely(self) -> str:
+        """Return the delimiter that the first line has most of; a comma where it has none."""
+        text = self._text()
+        try:
+            first = text.readline(100_000)
+        except UnicodeError:
+            raise self._not_this_encoding(1) from None
+        finally:
+            text.detach()
+        return max(_DELIMITERS, key=first.count)
+
+    def _reader(self, lines: Iterator[str]) -> Any:
+        return csv.reader(lines, delimiter=self._delimiter, strict=True)
+
+    def _lines(self, recent: list[str]) -> Generator[str]:
+        """Yield the lines from the beginning, each put to ``recent`` too."""
+        text = self._text()
+        try:
+            for line in text:
+                recent.append(line)
+                yield line
+        finally:
+            text.detach()
+
+    def _text(self) -> io.TextIOWrapper:
+        """Return the file as text with its line ends as they are.
+
+        Bytes that are not of the encoding become lone surrogates, for which a row is refused, one by one like others.
+        """
+        self._stream.seek(0)
+        return io.TextIOWrapper(self._stream, self._encoding, errors="surrogateescape", newline="")
 
 
-def _open(stream: BinaryIO) -> tuple[Iterator[list[str]], _Lines]:
-    numbered = _Lines(stream)
-    lines = iter(numbered)
-    first = next(lines, "")
-    delimiter = ";" if first.count(";") > first.count(",") else ","
-
-    def again() -> Iterator[str]:
-        if first:
-            yield first
-        yield from lines
-
-    return csv.reader(again(), delimiter=delimiter, strict=True), numbered
-
-
-def _positions(header: Sequence[str]) -> dict[str, int]:
-    """Return where each column is. Raises RosterRejected where one is unknown, missing or named twice."""
-    if not _is_utf8(header):
-        raise RosterRejected([Problem(1, "", _NOT_UTF8)])
+def _check(header: Sequence[str], encoding: str) -> None:
+    """Raise RosterRejected where a column is unknown, missing or named twice."""
+    if any("\udc80" <= character <= "\udcff" for name in header for character in name):
+        raise RosterRejected([Problem(1, "", undecodable(encoding))])
     if not set(header) & set(COLUMNS):
-        raise RosterRejected([Problem(1, "", f"the first line must name the columns {_listed()}")])
+        raise RosterRejected([Problem(1, "", f"the first line must name the columns {_listed()}")], hint=_TRY)
     problems = [
         Problem(1, _shown(name, number), f"unknown column; known are {_listed()}")
         for number, name in enumerate(header, start=1)
-        if name not in COLUMNS
+        if name not in (*COLUMNS, *REJECT_COLUMNS)
     ]
     problems += [
         Problem(1, name, "the column stands twice") for name in dict.fromkeys(header) if header.count(name) > 1
@@ -151,12 +221,7 @@ def _positions(header: Sequence[str]) -> dict[str, int]:
             if name not in given
         ]
     if problems:
-        raise RosterRejected(problems)
-    return {name: header.index(name) for name in header}
-
-
-def _is_utf8(cells: Sequence[str]) -> bool:
-    return not any("\udc80" <= character <= "\udcff" for cell in cells for character in cell)
+        raise RosterRejected(problems, hint=_TRY if len(header) == 1 else None)
 
 
 def _shown(name: str, number: int) -> str:
@@ -168,93 +233,41 @@ def _listed() -> str:
     return ", ".join(COLUMNS)
 
 
-def _row(line: int, cells: Sequence[str], columns: dict[str, int], width: int) -> Iterator[Row | Problem]:
-    if len(cells) != width:
-        yield Problem(line, "", f"{len(cells)} fields, and the header names {width}")
-        return
-    if not _is_utf8(cells):
-        yield Problem(line, "", _NOT_UTF8)
-        return
-    # One spelling of each letter: files from different systems compose æ, ø, å differently.
-    values = {name: unicodedata.normalize("NFC", cells[position].strip()) for name, position in columns.items()}
-    problems = [*_text_problems(line, values)]
-    coordinators = _coordinators(line, values["coordinators"], problems)
-    dates = _certificate(line, values, problems)
-    if problems:
-        yield from problems
-        return
-    yield Row(
-        line,
-        values["mentor_ref"],
-        values["name"],
-        values["organisation"],
-        values["chapter"],
-        coordinators,
-        values.get("certificate_ref") or None,
-        *dates,
-    )
+def write_rejects(
+    out: TextIO, header: Sequence[str], rejected: Iterable[tuple[Sequence[str], Sequence[Problem]]]
+) -> None:
+    """Write rejected lines as a file of the same columns, each with its line and reasons first.
+
+    Corrected, it can be imported as it is.
+    """
+    writer = csv.writer(out, lineterminator="\r\n")
+    kept = [position for position, name in enumerate(header) if name not in REJECT_COLUMNS]
+    writer.writerow([*REJECT_COLUMNS, *(header[position] for position in kept)])
+    for cells, problems in rejected:
+        own = [cells[position] for position in kept] if len(cells) == len(header) else cells
+        reasons = "; ".join(f"{each.column}: {each.reason}" if each.column else each.reason for each in problems)
+        writer.writerow([problems[0].line, reasons, *own])
 
 
-def _text_problems(line: int, values: dict[str, str]) -> Iterator[Problem]:
-    for name, value in values.items():
-        if any(_hidden(character) for character in value):
-            yield Problem(line, name, "control characters are not allowed")
-        elif name in MAX_LENGTH and len(value) > MAX_LENGTH[name]:
-            yield Problem(line, name, f"longer than {MAX_LENGTH[name]} characters")
-        elif name in MENTOR_COLUMNS and name != "coordinators" and not value:
-            yield Problem(line, name, "is empty")
+class RosterWriter:
+    """Writes a roster as import reads it: UTF-8, comma, RFC 4180, dates as 2026-11-22, in the order it is given."""
 
+    def __init__(self, out: TextIO) -> None:
+        """Write the header to a stream that leaves line ends as they are."""
+        self._writer = csv.writer(out, lineterminator="\r\n")
+        self._writer.writerow(COLUMNS)
+        self._rows = RowReader(COLUMNS, DateFormat(ISO), "UTF-8")
+        self._line = 1
 
-def _hidden(character: str) -> bool:
-    """Tell whether a character would break lines or turn the direction of writing."""
-    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or unicodedata.bidirectional(character) in _TURNS
-
-
-def _coordinators(line: int, value: str, problems: list[Problem]) -> tuple[tuple[str, str], ...]:
-    found: dict[str, str] = {}
-    for part in value.split("|") if value else ():
-        match = _COORDINATOR.fullmatch(part.strip())
-        name = " ".join(match["name"].split()).strip('" ') if match else ""
-        address = match["address"].strip().lower() if match else ""
-        if not match or not name:
-            problems.append(Problem(line, "coordinators", "must be written Name <address>, several separated by |"))
-        elif not is_address(address):
-            problems.append(Problem(line, "coordinators", "an address is not an e-mail address"))
-        elif address in found:
-            problems.append(Problem(line, "coordinators", "an address stands twice"))
-        else:
-            found[address] = name
-    return tuple((found[address], address) for address in sorted(found))
-
-
-def _certificate(
-    line: int, values: dict[str, str], problems: list[Problem]
-) -> tuple[date | None, date | None, date | None]:
-    """Return issued_on, expires_on, withdrawn_on; all None where the line has no certificate."""
-    if not any(values.get(name) for name in CERTIFICATE_COLUMNS):
-        return None, None, None
-    problems += [
-        Problem(line, name, "is empty, and the line has a certificate")
-        for name in ("certificate_ref", "issued_on", "expires_on")
-        if not values[name]
-    ]
-    issued, expires, withdrawn = (_date(line, name, values[name], problems) for name in CERTIFICATE_COLUMNS[1:])
-    if issued and expires and expires < issued:
-        problems.append(Problem(line, "expires_on", "lies before issued_on"))
-    return issued, expires, withdrawn
-
-
-def _date(line: int, column: str, value: str, problems: list[Problem]) -> date | None:
-    if not value:
-        return None
-    try:
-        found = date.fromisoformat(value) if _ISO_DATE.fullmatch(value) else None
-    except ValueError:
-        found = None
-    if found is None:
-        shown = f"{value!r} is" if _A_DATE.fullmatch(value) else "is"
-        problems.append(Problem(line, column, f"{shown} not a date; write it as 2026-11-22"))
-    elif found < EARLIEST:
-        problems.append(Problem(line, column, f"{value} lies before {EARLIEST.year}"))
-        return None
-    return found
+    def write(self, row: Row) -> list[Problem]:
+        """Write one row, in the spelling in which import keeps it, and return why import would not take it."""
+        self._line += 1
+        cells = [
+            *(canonical(value) for value in (row.mentor_ref, row.name, row.organisation, row.chapter)),
+            write_coordinators(row.coordinators),
+            canonical(row.certificate_ref or ""),
+            *(str(day or "") for day in (row.issued_on, row.expires_on, row.withdrawn_on)),
+        ]
+        self._writer.writerow(cells)
+        read = self._rows.read(self._line, cells)
+        return [] if isinstance(read, Row) else read

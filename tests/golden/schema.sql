@@ -90,6 +90,31 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.certjobs_audit_assignments() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO public.roster_events (entity, entity_id, event, before, reason, actor, run_id)
+        SELECT 'mentor', o.mentor_id, 'unassigned',
+               jsonb_build_object('coordinators', jsonb_agg(o.coordinator_id ORDER BY o.coordinator_id)),
+               public.certjobs_setting('reason'), public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
+          FROM removed o
+         GROUP BY o.mentor_id;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO public.roster_events (entity, entity_id, event, after, reason, actor, run_id)
+        SELECT 'mentor', n.mentor_id, 'assigned',
+               jsonb_build_object('coordinators', jsonb_agg(n.coordinator_id ORDER BY n.coordinator_id)),
+               public.certjobs_setting('reason'), public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
+          FROM added n
+         GROUP BY n.mentor_id;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
 CREATE FUNCTION public.certjobs_audit_certifications_added() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -107,8 +132,9 @@ $$;
 CREATE FUNCTION public.certjobs_audit_certifications_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
-    AS $$
+    AS $_$
 BEGIN
+    EXECUTE $statement$
     INSERT INTO public.certification_events
            (certification_id, mentor_id, event, before, after, reason, actor, run_id)
     SELECT n.id, n.mentor_id,
@@ -119,10 +145,11 @@ BEGIN
       FROM added n
       JOIN removed o ON o.id = n.id
      WHERE (o.mentor_id, o.external_ref, o.issued_on, o.expires_on, o.withdrawn_on)
-           IS DISTINCT FROM (n.mentor_id, n.external_ref, n.issued_on, n.expires_on, n.withdrawn_on);
+           IS DISTINCT FROM (n.mentor_id, n.external_ref, n.issued_on, n.expires_on, n.withdrawn_on)
+    $statement$;
     RETURN NULL;
 END
-$$;
+$_$;
 
 CREATE FUNCTION public.certjobs_audit_certifications_removed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -138,11 +165,84 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.certjobs_audit_status() RETURNS trigger
+CREATE FUNCTION public.certjobs_audit_coordinators() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $_$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO public.roster_events (entity, entity_id, event, after, reason, actor, run_id)
+        SELECT 'coordinator', n.id, 'added', jsonb_build_object('language', n.language),
+               public.certjobs_setting('reason'), public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
+          FROM added n;
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO public.roster_events (entity, entity_id, event, before, reason, actor, run_id)
+        SELECT 'coordinator', o.id, 'removed', jsonb_build_object('language', o.language),
+               public.certjobs_setting('reason'), public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
+          FROM removed o;
+    ELSE
+        EXECUTE $statement$
+        INSERT INTO public.roster_events (entity, entity_id, event, before, after, reason, actor, run_id)
+        SELECT 'coordinator', n.id, 'changed', jsonb_build_object('language', o.language),
+               jsonb_build_object('language', n.language, 'name_changed', o.name <> n.name,
+                                  'address_changed', o.address <> n.address),
+               public.certjobs_setting('reason'), public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
+          FROM added n
+          JOIN removed o ON o.id = n.id
+         WHERE (o.name, o.address, o.language) IS DISTINCT FROM (n.name, n.address, n.language)
+        $statement$;
+    END IF;
+    RETURN NULL;
+END
+$_$;
+
+CREATE FUNCTION public.certjobs_audit_departure() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
+    INSERT INTO public.roster_events (entity, entity_id, event, before, reason, actor, run_id)
+    SELECT 'mentor', o.id, 'removed',
+           jsonb_build_object('organisation_id', o.organisation_id, 'chapter_id', o.chapter_id, 'status', o.status),
+           public.certjobs_setting('reason'), public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
+      FROM removed o;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_audit_organisations() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $_$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO public.roster_events (entity, entity_id, event, reason, actor, run_id)
+        SELECT 'organisation', n.id, 'added', public.certjobs_setting('reason'), public.certjobs_actor(),
+               public.certjobs_setting('run_id')::uuid
+          FROM added n;
+    ELSE
+        EXECUTE $statement$
+        INSERT INTO public.roster_events (entity, entity_id, event, before, after, reason, actor, run_id)
+        SELECT 'organisation', n.id, 'changed', public.certjobs_organisation_facts(o.*),
+               public.certjobs_organisation_facts(n.*)
+               || jsonb_build_object('fallback_address_changed', o.fallback_address IS DISTINCT FROM n.fallback_address),
+               public.certjobs_setting('reason'), public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
+          FROM added n
+          JOIN removed o ON o.id = n.id
+         WHERE public.certjobs_organisation_facts(o.*) <> public.certjobs_organisation_facts(n.*)
+            OR o.fallback_address IS DISTINCT FROM n.fallback_address
+        $statement$;
+    END IF;
+    RETURN NULL;
+END
+$_$;
+
+CREATE FUNCTION public.certjobs_audit_status() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $_$
+BEGIN
+    EXECUTE $statement$
     INSERT INTO public.mentor_status_events
            (mentor_id, event, from_status, to_status, reason, certification_expiry, effective_on, actor, run_id)
     SELECT n.id,
@@ -153,10 +253,23 @@ BEGIN
            public.certjobs_today(g.time_zone), public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
       FROM added n
       JOIN removed o ON o.id = n.id AND o.status <> n.status
-      JOIN public.organisations g ON g.id = n.organisation_id;
+      JOIN public.organisations g ON g.id = n.organisation_id
+    $statement$;
+    EXECUTE $statement$
+    INSERT INTO public.roster_events (entity, entity_id, event, before, after, reason, actor, run_id)
+    SELECT 'mentor', n.id, 'changed',
+           jsonb_build_object('organisation_id', o.organisation_id, 'chapter_id', o.chapter_id),
+           jsonb_build_object('organisation_id', n.organisation_id, 'chapter_id', n.chapter_id,
+                              'name_changed', o.name <> n.name, 'reference_changed', o.external_ref <> n.external_ref),
+           public.certjobs_setting('reason'), public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
+      FROM added n
+      JOIN removed o ON o.id = n.id
+     WHERE (o.organisation_id, o.chapter_id, o.name, o.external_ref)
+           IS DISTINCT FROM (n.organisation_id, n.chapter_id, n.name, n.external_ref)
+    $statement$;
     RETURN NULL;
 END
-$$;
+$_$;
 
 CREATE FUNCTION public.certjobs_certification_end(expires_on date, withdrawn_on date) RETURNS date
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -222,6 +335,63 @@ CREATE FUNCTION public.certjobs_expired(certification_expiry date, today date) R
 
 COMMENT ON FUNCTION public.certjobs_expired(certification_expiry date, today date) IS 'Whether days_left is negative; null, hence not expired, for a mentor who never had a certification.';
 
+CREATE FUNCTION public.certjobs_forget(p_before timestamp with time zone, p_limit integer) RETURNS TABLE(notifications bigint, mentor_status_events bigint, certification_events bigint, roster_events bigint, runs bigint, guarded_sets bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    -- The jobs' own login may call this: it must not be able to wipe away what it did last night.
+    IF p_before > clock_timestamp() - interval '90 days' THEN
+        RAISE EXCEPTION 'History younger than 90 days is kept.' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    DELETE FROM public.notifications d
+     WHERE d.id IN (SELECT n.id FROM public.notifications n
+                     WHERE coalesce(n.sent_at, n.created_at) < p_before
+                       AND n.status NOT IN ('pending', 'sending', 'failed')
+                     ORDER BY n.id LIMIT p_limit);
+    GET DIAGNOSTICS notifications = ROW_COUNT;
+
+    DELETE FROM public.mentor_status_events d
+     WHERE d.id IN (SELECT e.id FROM public.mentor_status_events e
+                     WHERE e.occurred_at < p_before
+                       AND (e.event <> 'expired_cert'
+                            OR NOT EXISTS (SELECT 1 FROM public.peer_mentors m
+                                            WHERE m.id = e.mentor_id
+                                              AND m.certification_expiry = e.certification_expiry)
+                               AND NOT EXISTS (SELECT 1 FROM public.notifications n
+                                                WHERE n.mentor_id = e.mentor_id AND n.kind = 'pause'
+                                                  AND n.certification_expiry = e.certification_expiry))
+                     ORDER BY e.id LIMIT p_limit);
+    GET DIAGNOSTICS mentor_status_events = ROW_COUNT;
+
+    DELETE FROM public.certification_events d
+     WHERE d.id IN (SELECT e.id FROM public.certification_events e
+                     WHERE e.occurred_at < p_before ORDER BY e.id LIMIT p_limit);
+    GET DIAGNOSTICS certification_events = ROW_COUNT;
+
+    DELETE FROM public.roster_events d
+     WHERE d.id IN (SELECT e.id FROM public.roster_events e
+                     WHERE e.occurred_at < p_before ORDER BY e.id LIMIT p_limit);
+    GET DIAGNOSTICS roster_events = ROW_COUNT;
+
+    DELETE FROM public.scheduler_run_log d
+     WHERE d.run_id IN (SELECT r.run_id FROM public.scheduler_run_log r
+                         WHERE r.finished_at < p_before AND r.status <> 'running'
+                         ORDER BY r.started_at LIMIT p_limit);
+    GET DIAGNOSTICS runs = ROW_COUNT;
+
+    DELETE FROM public.guarded_sets d
+     WHERE d.id IN (SELECT g.id FROM public.guarded_sets g
+                     WHERE g.refused_at < p_before
+                       AND coalesce(g.approved_until, '-infinity') < p_before
+                     ORDER BY g.id LIMIT p_limit);
+    GET DIAGNOSTICS guarded_sets = ROW_COUNT;
+    RETURN NEXT;
+END
+$$;
+
 CREATE FUNCTION public.certjobs_keep_approved_set() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -267,6 +437,46 @@ CREATE FUNCTION public.certjobs_notice_key(kind text, mentor_id bigint, expiry d
                || coalesce((SELECT lower(c.address) FROM public.coordinators c WHERE c.id = coordinator_id), 'fallback'),
                'UTF8')), 'hex')
 $$;
+
+CREATE FUNCTION public.certjobs_only_forget() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    forgotten jsonb := to_jsonb(OLD) || jsonb_build_object('reason', NULL);
+    part text;
+BEGIN
+    FOREACH part IN ARRAY ARRAY['before', 'after'] LOOP
+        IF jsonb_typeof(forgotten -> part) = 'object' THEN
+            forgotten := jsonb_set(forgotten, ARRAY[part], (forgotten -> part) - 'external_ref');
+        END IF;
+    END LOOP;
+    IF to_jsonb(NEW) <> forgotten THEN
+        RAISE EXCEPTION 'The audit table % is append-only: its rows are added, never changed.', TG_TABLE_NAME
+              USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+CREATE TABLE public.organisations (
+    id bigint NOT NULL,
+    code text NOT NULL,
+    time_zone text DEFAULT 'Europe/Oslo'::text NOT NULL,
+    thresholds integer[],
+    auto_pause boolean DEFAULT false NOT NULL,
+    remind boolean DEFAULT false NOT NULL,
+    website_sync boolean DEFAULT false NOT NULL,
+    fallback_address text
+);
+
+COMMENT ON TABLE public.organisations IS 'created by certjobs';
+
+CREATE FUNCTION public.certjobs_organisation_facts(o public.organisations) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$ SELECT jsonb_build_object('code', o.code, 'time_zone', o.time_zone, 'thresholds', o.thresholds,
+                                'auto_pause', o.auto_pause, 'remind', o.remind, 'website_sync', o.website_sync,
+                                'has_fallback_address', o.fallback_address IS NOT NULL) $$;
 
 CREATE FUNCTION public.certjobs_owner_is_dead(pid integer, session_start timestamp with time zone, last_sign timestamp with time zone) RETURNS boolean
     LANGUAGE sql
@@ -571,19 +781,6 @@ ALTER TABLE public.notifications ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
     CACHE 1
 );
 
-CREATE TABLE public.organisations (
-    id bigint NOT NULL,
-    code text NOT NULL,
-    time_zone text DEFAULT 'Europe/Oslo'::text NOT NULL,
-    thresholds integer[],
-    auto_pause boolean DEFAULT false NOT NULL,
-    remind boolean DEFAULT false NOT NULL,
-    website_sync boolean DEFAULT false NOT NULL,
-    fallback_address text
-);
-
-COMMENT ON TABLE public.organisations IS 'created by certjobs';
-
 ALTER TABLE public.organisations ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.organisations_id_seq
     START WITH 1
@@ -609,6 +806,30 @@ COMMENT ON TABLE public.peer_mentors IS 'created by certjobs';
 
 ALTER TABLE public.peer_mentors ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.peer_mentors_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.roster_events (
+    id bigint NOT NULL,
+    entity text NOT NULL,
+    entity_id bigint NOT NULL,
+    event text NOT NULL,
+    before jsonb,
+    after jsonb,
+    reason text,
+    actor text NOT NULL,
+    run_id uuid,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT ck_roster_events_entity CHECK ((entity = ANY (ARRAY['organisation'::text, 'coordinator'::text, 'mentor'::text]))),
+    CONSTRAINT ck_roster_events_event CHECK ((event = ANY (ARRAY['added'::text, 'changed'::text, 'removed'::text, 'assigned'::text, 'unassigned'::text])))
+);
+
+ALTER TABLE public.roster_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.roster_events_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -677,6 +898,9 @@ ALTER TABLE ONLY public.organisations
 ALTER TABLE ONLY public.peer_mentors
     ADD CONSTRAINT pk_peer_mentors PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.roster_events
+    ADD CONSTRAINT pk_roster_events PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.scheduler_run_log
     ADD CONSTRAINT pk_scheduler_run_log PRIMARY KEY (run_id);
 
@@ -725,21 +949,43 @@ CREATE INDEX ix_peer_mentors_chapter_id ON public.peer_mentors USING btree (chap
 
 CREATE INDEX ix_peer_mentors_organisation_id ON public.peer_mentors USING btree (organisation_id);
 
+CREATE INDEX ix_roster_events_entity_entity_id ON public.roster_events USING btree (entity, entity_id);
+
 CREATE INDEX ix_scheduler_run_log_recent ON public.scheduler_run_log USING btree (started_at DESC);
 
 CREATE INDEX ix_scheduler_run_log_running ON public.scheduler_run_log USING btree (job_name) WHERE (status = 'running'::text);
 
-CREATE TRIGGER certjobs_append_only BEFORE UPDATE OR TRUNCATE ON public.certification_events FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_refuse_rewriting();
+CREATE TRIGGER certjobs_append_only BEFORE TRUNCATE ON public.certification_events FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_refuse_rewriting();
 
-CREATE TRIGGER certjobs_append_only BEFORE UPDATE OR TRUNCATE ON public.mentor_status_events FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_refuse_rewriting();
+CREATE TRIGGER certjobs_append_only BEFORE TRUNCATE ON public.mentor_status_events FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_refuse_rewriting();
+
+CREATE TRIGGER certjobs_append_only BEFORE TRUNCATE ON public.roster_events FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_refuse_rewriting();
 
 CREATE TRIGGER certjobs_audit_added AFTER INSERT ON public.certifications REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_audit_certifications_added();
+
+CREATE TRIGGER certjobs_audit_added AFTER INSERT ON public.coordinator_assignments REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_audit_assignments();
+
+CREATE TRIGGER certjobs_audit_added AFTER INSERT ON public.coordinators REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_audit_coordinators();
+
+CREATE TRIGGER certjobs_audit_added AFTER INSERT ON public.organisations REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_audit_organisations();
 
 CREATE TRIGGER certjobs_audit_arrival AFTER INSERT ON public.peer_mentors REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_audit_arrival();
 
 CREATE TRIGGER certjobs_audit_changed AFTER UPDATE ON public.certifications REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_audit_certifications_changed();
 
+CREATE TRIGGER certjobs_audit_changed AFTER UPDATE ON public.coordinator_assignments REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_audit_assignments();
+
+CREATE TRIGGER certjobs_audit_changed AFTER UPDATE ON public.coordinators REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_audit_coordinators();
+
+CREATE TRIGGER certjobs_audit_changed AFTER UPDATE ON public.organisations REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_audit_organisations();
+
 CREATE TRIGGER certjobs_audit_removed AFTER DELETE ON public.certifications REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_audit_certifications_removed();
+
+CREATE TRIGGER certjobs_audit_removed AFTER DELETE ON public.coordinator_assignments REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_audit_assignments();
+
+CREATE TRIGGER certjobs_audit_removed AFTER DELETE ON public.coordinators REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_audit_coordinators();
+
+CREATE TRIGGER certjobs_audit_removed AFTER DELETE ON public.peer_mentors REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_audit_departure();
 
 CREATE TRIGGER certjobs_audit_status AFTER UPDATE ON public.peer_mentors REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_audit_status();
 
@@ -756,6 +1002,12 @@ CREATE TRIGGER certjobs_expiry_updated AFTER UPDATE ON public.certifications REF
 CREATE TRIGGER certjobs_expiry_written BEFORE UPDATE OF certification_expiry ON public.peer_mentors FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (new.certification_expiry IS DISTINCT FROM old.certification_expiry))) EXECUTE FUNCTION public.certjobs_keep_certification_expiry();
 
 CREATE TRIGGER certjobs_keep_approved_set AFTER INSERT ON public.guarded_set_members REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_keep_approved_set();
+
+CREATE TRIGGER certjobs_only_forget BEFORE UPDATE ON public.certification_events FOR EACH ROW EXECUTE FUNCTION public.certjobs_only_forget();
+
+CREATE TRIGGER certjobs_only_forget BEFORE UPDATE ON public.mentor_status_events FOR EACH ROW EXECUTE FUNCTION public.certjobs_only_forget();
+
+CREATE TRIGGER certjobs_only_forget BEFORE UPDATE ON public.roster_events FOR EACH ROW EXECUTE FUNCTION public.certjobs_only_forget();
 
 CREATE TRIGGER certjobs_pause_reason BEFORE INSERT OR UPDATE ON public.peer_mentors FOR EACH ROW WHEN (((new.status = 'paused'::text) <> (new.pause_reason IS NOT NULL))) EXECUTE FUNCTION public.certjobs_keep_pause_reason();
 
@@ -792,7 +1044,12 @@ GRANT ALL ON FUNCTION public.certjobs_days_left(certification_expiry date, today
 
 GRANT ALL ON FUNCTION public.certjobs_expired(certification_expiry date, today date) TO certjobs_job;
 
+REVOKE ALL ON FUNCTION public.certjobs_forget(p_before timestamp with time zone, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.certjobs_forget(p_before timestamp with time zone, p_limit integer) TO certjobs_job;
+
 GRANT ALL ON FUNCTION public.certjobs_notice_key(kind text, mentor_id bigint, expiry date, nth integer, coordinator_id bigint) TO certjobs_job;
+
+GRANT SELECT ON TABLE public.organisations TO certjobs_job;
 
 GRANT ALL ON FUNCTION public.certjobs_owner_is_dead(pid integer, session_start timestamp with time zone, last_sign timestamp with time zone) TO certjobs_job;
 
@@ -859,9 +1116,9 @@ GRANT UPDATE(claimed_by_run) ON TABLE public.notifications TO certjobs_job;
 
 GRANT UPDATE(sent_at) ON TABLE public.notifications TO certjobs_job;
 
-GRANT SELECT ON TABLE public.organisations TO certjobs_job;
-
 GRANT SELECT ON TABLE public.peer_mentors TO certjobs_job;
+
+GRANT SELECT ON TABLE public.roster_events TO certjobs_job;
 
 GRANT SELECT,INSERT ON TABLE public.scheduler_run_log TO certjobs_job;
 

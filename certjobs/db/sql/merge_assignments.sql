@@ -1,14 +1,14 @@
--- The coordinators of a mentor that the file names become those that the file gives.
-WITH named AS (
-    SELECT DISTINCT m.id AS mentor_id
+-- In order, so that what is missing is known before the first row goes in: a table that was thought empty would else be
+-- read anew, and longer, for each row. The coordinators of a mentor that the file names become those that the file gives.
+WITH named AS MATERIALIZED (
+    SELECT DISTINCT m.id AS mentor_id, s.coordinator_addresses
       FROM roster_staging s
       JOIN peer_mentors m ON m.external_ref = s.mentor_ref
-), wanted AS (
-    SELECT DISTINCT m.id AS mentor_id, c.id AS coordinator_id
-      FROM roster_staging s
-      JOIN peer_mentors m ON m.external_ref = s.mentor_ref
-     CROSS JOIN LATERAL unnest(s.coordinator_addresses) AS given (address)
-      JOIN coordinators c ON c.address = given.address
+), wanted AS MATERIALIZED (
+    SELECT n.mentor_id, c.id AS coordinator_id
+      FROM named n
+     CROSS JOIN LATERAL unnest(n.coordinator_addresses) AS given (address)
+      JOIN coordinators c ON lower(c.address) = given.address
 ), removed AS (
     DELETE FROM coordinator_assignments a
      USING named n
@@ -22,6 +22,7 @@ WITH named AS (
       FROM wanted w
      WHERE NOT EXISTS (SELECT 1 FROM coordinator_assignments a
                         WHERE a.mentor_id = w.mentor_id AND a.coordinator_id = w.coordinator_id)
+     ORDER BY w.mentor_id, w.coordinator_id
     RETURNING 1
 )
 SELECT (SELECT count(*) FROM added), (SELECT count(*) FROM removed)

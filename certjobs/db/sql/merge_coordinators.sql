@@ -1,12 +1,17 @@
+-- An address is the same however its letters are cased: the application may keep it as it was typed.
 -- xmax is 0 on a row that was inserted, and not on one that was updated.
-WITH named AS (
-    SELECT DISTINCT c.address, c.name
-      FROM roster_staging s
-     CROSS JOIN LATERAL unnest(s.coordinator_names, s.coordinator_addresses) AS c (name, address)
+WITH given AS MATERIALIZED (
+    SELECT DISTINCT s.coordinator_names, s.coordinator_addresses FROM roster_staging s
+), named AS (
+    SELECT DISTINCT coalesce(known.address, c.address) AS address, c.name
+      FROM given
+     CROSS JOIN LATERAL unnest(given.coordinator_names, given.coordinator_addresses) AS c (name, address)
+      LEFT JOIN coordinators known ON lower(known.address) = c.address
 ), merged AS (
     INSERT INTO coordinators AS c (address, name)
     SELECT address, name FROM named
      WHERE NOT EXISTS (SELECT 1 FROM coordinators k WHERE k.address = named.address AND k.name = named.name)
+     ORDER BY address
         ON CONFLICT (address) DO UPDATE SET name = EXCLUDED.name
     RETURNING xmax = 0 AS added
 )
