@@ -45,7 +45,10 @@ class SystemClock:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """How a command was asked for, apart from the job's own options."""
+    """How a command was asked for, apart from the job's own options.
+
+    ``reads_only``: nothing can come of it, so its day may lie in the future.
+    """
 
     local: bool = False
     dry_run: bool = False
@@ -53,6 +56,7 @@ class Request:
     json: bool = False
     debug: bool = False
     reason: str | None = None
+    reads_only: bool = False
 
 
 class Environment:
@@ -66,7 +70,8 @@ class Environment:
         self.request = request
         self.settings = config.load()
         self.progress = progress
-        self.calendar = Calendar(SystemClock().now(), request.as_of, future=request.dry_run or request.local)
+        harmless = request.dry_run or request.local or request.reads_only
+        self.calendar = Calendar(SystemClock().now(), request.as_of, future=harmless)
         self.guard = Guard(self.settings.guard_count, self.settings.guard_share)
         self._closing = ExitStack()
         self._url: str | None = None
@@ -173,6 +178,11 @@ class Environment:
 
         return WebhookAlerter(self.settings.alert_webhook_url.get_secret_value())
 
+    @property
+    def job_defaults(self) -> Mapping[str, Any]:
+        """The settings that jobs know as options."""
+        return {"batch_size": self.settings.batch_size, "retention_days": self.settings.retention_days}
+
     # What administration asks for.
 
     @contextmanager
@@ -241,7 +251,7 @@ def run_job(name: str, given: Mapping[str, Any], request: Request, progress: Pro
             spec, wrong_name = registry.unknown(name, exc), exc
         report = harness.execute(
             spec,
-            spec.make_options({} if wrong_name else given, {"batch_size": env.settings.batch_size}),
+            spec.make_options({} if wrong_name else given, env.job_defaults),
             replace(row, job_name=spec.name),
             env,
             dry_run=request.dry_run,

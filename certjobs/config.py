@@ -116,6 +116,12 @@ class Settings(BaseSettings):
         default=0.2, ge=0, le=1, description="... and more than this share of its active mentors is refused."
     )
     batch_size: int = Field(default=500, ge=1, le=10_000, description="Mentors paused in one transaction.")
+    retention_days: int | None = Field(
+        default=None,
+        ge=90,
+        description="How long `retention` keeps audit, finished notices, runs and refused sets; at least 90. "
+        "Unset means for ever.",
+    )
     statement_timeout_seconds: float = Field(
         default=120, gt=0, le=3600, description="Longest a single SQL statement of a job may take."
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from certjobs.errors import UsageError
 from certjobs.jobs.expiry_check import ExpiryCheckOptions, expiry_check
+from certjobs.jobs.retention import RetentionOptions, retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,6 +45,13 @@ JOBS: tuple[JobSpec, ...] = (
         options=ExpiryCheckOptions,
         exclusive=True,
         aliases=("certification_expiry_check",),
+    ),
+    JobSpec(
+        name="retention",
+        summary="Delete history older than the retention setting allows.",
+        function=retention,
+        options=RetentionOptions,
+        exclusive=True,
     ),
 )
 

@@ -116,3 +116,10 @@ def test_no_address_of_a_package_registry_is_committed(name: str) -> None:
     ]
     assert found == []
     assert str(Path.home()) not in text
+
+
+def test_every_table_stands_in_the_privacy_document() -> None:
+    """docs/privacy.md names every table there is, and none that there is not."""
+    text = (ROOT / "docs" / "privacy.md").read_text(encoding="utf-8")
+    told = {name for name in re.findall(r"`(\w+)`", text) if "_" in name or name in metadata.tables}
+    assert {name for name in told if not name.startswith(PREFIX)} == set(metadata.tables)

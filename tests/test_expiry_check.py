@@ -236,7 +236,7 @@ def test_auto_pause_off_touches_nothing(certjobs: Certjobs, database: TestDataba
     assert [each["organisation"] for each in document["organisations"]] == ["HLF"]
     night(certjobs, database, "--org", "NHF")
     assert contents(database) == before
-    certjobs("orgs", "set", "NHF", "--auto-pause")
+    certjobs("orgs", "set", "NHF", "--reason", "a test", "--auto-pause")
     night(certjobs, database)
     assert paused(database) == {"A"}
 
@@ -244,7 +244,7 @@ def test_auto_pause_off_touches_nothing(certjobs: Certjobs, database: TestDataba
 def test_one_organisation_only(certjobs: Certjobs, database: TestDatabase) -> None:
     """--org pauses in that organisation and no other, and tells of its mentors alone."""
     roster(certjobs, Mentor("A", -1), Mentor("B", -1, OLA, organisation="NHF"), Mentor("C", -2))
-    certjobs("orgs", "set", "NHF", "--auto-pause")
+    certjobs("orgs", "set", "NHF", "--reason", "a test", "--auto-pause")
     night(certjobs, database, "--org", "HLF", day=EVE)
     assert paused(database) == {"C"}
     assert told(night(certjobs, database, "--org", "NHF", env=CONSOLE).stdout) == ["ola@example.org"]
@@ -416,7 +416,7 @@ def test_each_organisation_has_its_own_midnight(certjobs: Certjobs, database: Te
     """At one moment it is already tomorrow in Oslo and still today in New York; later it is tomorrow there too."""
     last = (date(2026, 7, 1) - TODAY).days
     roster(certjobs, Mentor("A", last), Mentor("B", last, organisation="NHF"))
-    certjobs("orgs", "set", "NHF", "--auto-pause", "--time-zone", "America/New_York")
+    certjobs("orgs", "set", "NHF", "--reason", "a test", "--auto-pause", "--time-zone", "America/New_York")
     for moment, expected in (
         (datetime(2026, 7, 1, 22, 30, tzinfo=UTC), {"A"}),
         (datetime(2026, 7, 2, 3, 59, tzinfo=UTC), {"A"}),
@@ -479,7 +479,7 @@ def test_two_coordinators_are_two_notices(certjobs: Certjobs, database: TestData
 
 def test_without_a_coordinator_the_fallback_is_told(certjobs: Certjobs, database: TestDatabase) -> None:
     """A mentor without coordinators is counted, and the notice goes to the organisation's fallback address."""
-    certjobs("orgs", "set", "HLF", "--fallback-address", "drift@example.org")
+    certjobs("orgs", "set", "HLF", "--reason", "a test", "--fallback-address", "drift@example.org")
     roster(certjobs, Mentor("A", -1, ""), Mentor("B", -1))
     result = night(certjobs, database, "--json", env=CONSOLE)
     assert result.json()["counts"]["without_coordinator"] == 1
@@ -498,7 +498,7 @@ def test_without_coordinator_and_fallback_it_stays_owed(certjobs: Certjobs, data
         assert "--fallback-address" in result.stdout
         assert notices(database) == [("A", None, "pending")]
     night(certjobs, database)
-    certjobs("orgs", "set", "HLF", "--fallback-address", "drift@example.org")
+    certjobs("orgs", "set", "HLF", "--reason", "a test", "--fallback-address", "drift@example.org")
     assert told(night(certjobs, database, env=CONSOLE).stdout) == ["drift@example.org"]
     assert told(night(certjobs, database, env=CONSOLE).stdout) == []
 
@@ -635,7 +635,7 @@ def test_paused_again_before_the_first_notice_leaves(certjobs: Certjobs, databas
 def test_recipients_are_those_of_the_moment(certjobs: Certjobs, database: TestDatabase) -> None:
     """The coordinators at the time of sending are told, each once; a former one is not; with none the fallback is."""
     kari, ola, fallback = "kari@example.org", "ola@example.org", "drift@example.org"
-    certjobs("orgs", "set", "HLF", "--fallback-address", fallback)
+    certjobs("orgs", "set", "HLF", "--reason", "a test", "--fallback-address", fallback)
     changes = {
         "replaced": (KARI, OLA, [ola]),
         "joined": (KARI, f"{KARI}|{OLA}", [kari, ola]),

@@ -201,7 +201,7 @@ def test_a_dry_run_is_refused_too_and_stores_nothing(certjobs: Certjobs, databas
 def test_one_refused_organisation_does_not_stop_another(certjobs: Certjobs, database: TestDatabase) -> None:
     """The guard counts each organisation by itself: the other one's expired mentors are paused; the run exits 4."""
     roster(certjobs, [*people(26), *people(3, 1, "NHF")])
-    certjobs("orgs", "set", "NHF", "--auto-pause")
+    certjobs("orgs", "set", "NHF", "--reason", "a test", "--auto-pause")
     result = check(certjobs, database)
     assert refused(result)[1] == 26
     assert paused(database) == refs(people(3, 0, "NHF"))

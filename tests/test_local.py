@@ -111,7 +111,9 @@ def test_local_works_without_any_setting(certjobs_unset: Certjobs, local_directo
         assert result.exit_code == 3, "one mentor has no coordinator, and HLF has no fallback address yet"
         assert result.stdout.count(") was paused; ") == 21
         assert "1 notices have nobody to go to" in result.stdout
-        told = certjobs_unset("orgs", "set", "HLF", "--fallback-address", "mentors@example.org", "--local")
+        told = certjobs_unset(
+            "orgs", "set", "HLF", "--reason", "a test", "--fallback-address", "mentors@example.org", "--local"
+        )
         assert told.exit_code == 0
         again = certjobs_unset("expiry-check", "--local", "--as-of", "2026-11-22")
         assert again.exit_code == 0

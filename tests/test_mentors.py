@@ -91,6 +91,7 @@ def test_pause_writes_down_who_why_and_when(certjobs: Certjobs, database: TestDa
     assert document == {
         "mentor_ref": "VALID",
         "organisation": "HLF",
+        "chapter": "Prøveby",
         "status": "paused",
         "pause_reason": "on leave until spring",
         "certification_expiry": TODAY.isoformat(),
@@ -108,7 +109,7 @@ def test_pause_writes_down_who_why_and_when(certjobs: Certjobs, database: TestDa
 
 def test_without_a_day_the_organisations_own_counts(certjobs: Certjobs, database: TestDatabase) -> None:
     """Without --as-of an event takes effect on today's date in the organisation's time zone."""
-    certjobs("orgs", "set", "NHF", "--time-zone", "Pacific/Kiritimati")
+    certjobs("orgs", "set", "NHF", "--reason", "a test", "--time-zone", "Pacific/Kiritimati")
     now = "SELECT (clock_timestamp() AT TIME ZONE 'Pacific/Kiritimati')::date"
     before = database.one(now)
     done(certjobs, "mentors", "pause", "OTHER", "--reason", "moved")
@@ -391,9 +392,30 @@ def test_orgs_set_changes_what_is_named(certjobs: Certjobs, database: TestDataba
     """What an option names is changed, for that organisation alone, and what none names stays."""
     row = "SELECT time_zone, auto_pause, remind, website_sync, fallback_address FROM organisations WHERE code = %s"
     other = database.all(row, "HLF")
-    certjobs("orgs", "set", "NHF", "--auto-pause", "--website-sync", "--fallback-address", " Post@NHF.example ")
+    certjobs(
+        "orgs",
+        "set",
+        "NHF",
+        "--reason",
+        "a test",
+        "--auto-pause",
+        "--website-sync",
+        "--fallback-address",
+        " Post@NHF.example ",
+    )
     assert database.all(row, "NHF") == [("Europe/Oslo", True, False, True, "post@nhf.example")]
-    result = certjobs("orgs", "set", "NHF", "--no-auto-pause", "--remind", "--time-zone", "Asia/Kathmandu", "--json")
+    result = certjobs(
+        "orgs",
+        "set",
+        "NHF",
+        "--reason",
+        "a test",
+        "--no-auto-pause",
+        "--remind",
+        "--time-zone",
+        "Asia/Kathmandu",
+        "--json",
+    )
     assert result.exit_code == 0
     assert database.all(row, "NHF") == [("Asia/Kathmandu", False, True, True, "post@nhf.example")]
     assert result.json()[0]["time_zone"] == "Asia/Kathmandu"
@@ -402,24 +424,26 @@ def test_orgs_set_changes_what_is_named(certjobs: Certjobs, database: TestDataba
 
 def test_orgs_set_again_is_nothing(certjobs: Certjobs, database: TestDatabase) -> None:
     """Setting what is set already changes no row."""
-    unchanged(certjobs, database, "orgs", "set", "HLF", "--auto-pause", exit_code=0)
+    unchanged(certjobs, database, "orgs", "set", "HLF", "--reason", "a test", "--auto-pause", exit_code=0)
 
 
 def test_orgs_set_as_a_dry_run(certjobs: Certjobs, database: TestDatabase) -> None:
     """--dry-run shows the settings as they would be and writes none."""
-    argv = ("orgs", "set", "NHF", "--auto-pause", "--dry-run", "--json")
+    argv = ("orgs", "set", "NHF", "--reason", "a test", "--auto-pause", "--dry-run", "--json")
     (shown,) = unchanged(certjobs, database, *argv, exit_code=0).json()
     assert (shown["code"], shown["auto_pause"]) == ("NHF", True)
 
 
 def test_orgs_set_refuses(certjobs: Certjobs, database: TestDatabase) -> None:
     """An unknown organisation, a time zone or an address that is none, and nothing to set are wrong usage."""
-    assert "NHF" in unchanged(certjobs, database, "orgs", "set", "nhf", "--auto-pause").stderr
-    unchanged(certjobs, database, "orgs", "set", "HLF")
+    assert "NHF" in unchanged(certjobs, database, "orgs", "set", "nhf", "--reason", "a test", "--auto-pause").stderr
+    unchanged(certjobs, database, "orgs", "set", "HLF", "--reason", "a test")
     for zone in ("Europe/Atlantis", "", "Europe", "../../etc/passwd", "x" * 300):
-        unchanged(certjobs, database, "orgs", "set", "HLF", "--time-zone", zone, "--auto-pause")
+        unchanged(certjobs, database, "orgs", "set", "HLF", "--reason", "a test", "--time-zone", zone, "--auto-pause")
     for address in ("drift", "a b@example.org", KARI, "a@b.example,c@d.example", ""):
-        unchanged(certjobs, database, "orgs", "set", "HLF", "--fallback-address", address, "--no-remind")
+        unchanged(
+            certjobs, database, "orgs", "set", "HLF", "--reason", "a test", "--fallback-address", address, "--no-remind"
+        )
 
 
 @pytest.fixture
@@ -441,5 +465,5 @@ def test_a_time_zone_must_be_known_to_the_database_too(
 ) -> None:
     """A zone that only Python knows is refused: the audit triggers use the database's, and every pause would fail."""
     assert datetime.now(zoneinfo.ZoneInfo(own_zone)).utcoffset() == timedelta(0)
-    unchanged(certjobs, database, "orgs", "set", "HLF", "--time-zone", own_zone)
+    unchanged(certjobs, database, "orgs", "set", "HLF", "--reason", "a test", "--time-zone", own_zone)
     assert certjobs("mentors", "pause", "VALID", "--reason", "on leave").exit_code == 0

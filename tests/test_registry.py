@@ -40,7 +40,7 @@ def test_an_unknown_name_is_answered_with_those_there_are() -> None:
 def test_options_come_from_the_caller_then_the_settings_then_the_job() -> None:
     """What is given wins over the default of the settings, and that over the job's own; None is not given."""
     spec = registry.find("expiry-check")
-    assert {each.name for each in fields(spec.options)} == {"org", "batch_size"}
+    assert {each.name for each in fields(spec.options)} == {"org", "batch_size", "baseline"}
     assert spec.make_options({"batch_size": 3}, {"batch_size": 2}).batch_size == 3
     assert spec.make_options({"batch_size": None}, {"batch_size": 2, "other": 1}).batch_size == 2
     assert spec.make_options({"org": "HLF"}, {}) == spec.options(org="HLF", batch_size=500)

@@ -227,7 +227,7 @@ def test_what_is_not_named_stays(certjobs: Certjobs, database: TestDatabase) -> 
         ),
     )
     certjobs("mentors", "pause", "A", "--reason", "on leave")
-    certjobs("orgs", "set", "HLF", "--no-remind", "--fallback-address", "drift@example.org")
+    certjobs("orgs", "set", "HLF", "--reason", "a test", "--no-remind", "--fallback-address", "drift@example.org")
     before = contents(database)
     assert imported(certjobs, file_of([Mentor("A", 15, certificate="C-1")])) == {"certifications_updated": 1}
     after = contents(database)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from certjobs import __version__
-from certjobs.cli import db, guard, jobs, local, mentors, orgs, roster, runs
+from certjobs.cli import certs, coordinators, db, guard, jobs, local, mentors, orgs, roster, runs
 from certjobs.cli.options import exits
 from certjobs.errors import ExitCode
 
@@ -61,11 +61,13 @@ def _group(name: str, group: typer.Typer) -> Part:
 
 
 _PARTS: dict[tuple[str, ...], Part] = {
-    ("expiry-check", "run"): jobs.register,
+    ("expiry-check", "retention", "run"): jobs.register,
     ("runs",): runs.register,
     ("approve",): guard.register,
     ("demo",): local.register,
     ("roster",): _group("roster", roster.app),
+    ("certs",): _group("certs", certs.app),
+    ("coordinators",): _group("coordinators", coordinators.app),
     ("mentors",): _group("mentors", mentors.app),
     ("orgs",): _group("orgs", orgs.app),
     ("db",): _group("db", db.app),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("expiry-check", epilog=JOB_EXITS)(expiry_check)
+    app.command("retention", epilog=JOB_EXITS)(retention)
     app.command("run", epilog=JOB_EXITS)(run)
 
 
@@ -24,6 +25,10 @@ def expiry_check(
         int | None,
         typer.Option("--batch-size", min=1, max=10_000, help="Mentors paused in one transaction.", show_default=False),
     ] = None,
+    baseline: Annotated[
+        bool,
+        typer.Option("--baseline", help="The first contact with a live roster: pause, and tell nobody of it."),
+    ] = False,
     as_of: AsOf = None,
     dry_run: DryRun = False,
     local: Local = False,
@@ -35,21 +40,44 @@ def expiry_check(
     Only organisations with auto_pause are touched, and mentors paused for another reason are left alone. A run that
     would pause unusually many stores the set, pauses none of them and exits 4 until a person approves it.
 
+    On a roster that was never checked before, many may have expired long ago. With --baseline they are paused and their
+    notices recorded as suppressed. The guard stands before that too: approve the set it names, and run the same again.
+
     \b
     Examples:
       certjobs expiry-check
+      certjobs expiry-check --baseline
       certjobs expiry-check --dry-run --as-of 2026-12-24
       certjobs expiry-check --org HLF --json
     """
     _carry_out(
         "expiry-check",
-        {"org": org, "batch_size": batch_size},
+        {"org": org, "batch_size": batch_size, "baseline": baseline},
         as_of=as_of,
         dry_run=dry_run,
         local=local,
         json=json,
         debug=debug,
     )
+
+
+def retention(
+    as_of: AsOf = None,
+    dry_run: DryRun = False,
+    local: Local = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    r"""Delete history older than CERTJOBS_RETENTION_DAYS: audit, finished notices, runs, refused sets.
+
+    What is still owed stays, and so does the pause a mentor is in. Where that is unset, nothing is deleted.
+
+    \b
+    Examples:
+      certjobs retention --dry-run
+      certjobs retention
+    """
+    _carry_out("retention", {}, as_of=as_of, dry_run=dry_run, local=local, json=json, debug=debug)
 
 
 def run(

@@ -30,6 +30,18 @@ AsOf = Annotated[
     ),
 ]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the audit. Name nobody in it.")]
+Org = Annotated[str | None, typer.Option("--org", metavar="CODE", help="Only this organisation, as HLF.")]
+Chapter = Annotated[str | None, typer.Option("--chapter", metavar="NAME", help="Only this chapter.")]
+Within = Annotated[
+    int | None,
+    typer.Option(
+        "--expiring-within", metavar="DAYS", min=0, max=36_500, help="Only what ends from today to so many days ahead."
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", metavar="N", min=1, help="How many at most; a table shows 100, --json all of them."),
+]
 MentorRef = Annotated[str, typer.Argument(metavar="MENTOR", help="The mentor's reference, as in the roster file.")]
 
 

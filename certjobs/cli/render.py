@@ -6,12 +6,13 @@ import json
 import os
 import sys
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import date, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from certjobs.domain.text import printable
+from certjobs.domain.text import counted, printable
 from certjobs.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -21,14 +22,19 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from certjobs.admin.approvals import Approved
-    from certjobs.admin.mentors import Changed
+    from certjobs.admin.certifications import CertificationChanged
+    from certjobs.admin.coordinators import CoordinatorChanged
+    from certjobs.admin.mentors import Changed, Shown
     from certjobs.admin.roster import Exported, Imported
+    from certjobs.db.mentors import MentorState
     from certjobs.db.organisations import Organisation
     from certjobs.db.runs import Run
     from certjobs.db.schema import Step
     from certjobs.harness import Report
     from certjobs.ports import Advance, Progress
 
+TABLE_ROWS = 100  # of a list, unless --limit says otherwise
+HEADINGS = {"certification_expiry": "valid to", "mentor_ref": "mentor", "certificate_ref": "certificate"}
 PLAIN_WIDTH = 110  # of tables in a pipe, where there is no terminal to ask
 
 
@@ -43,7 +49,7 @@ def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[object]]
     from rich import box
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold", show_header=any(headings))
     for position, heading in enumerate(headings):
         numbers = bool(rows) and all(
             isinstance(row[position], int) and not isinstance(row[position], bool) for row in rows
@@ -64,15 +70,16 @@ def _cell(value: object) -> str:
     return printable(str(value))
 
 
-def _json(document: object) -> None:
-    def plain(value: object) -> str:
-        if isinstance(value, (date, datetime)):
-            return value.isoformat()
-        if isinstance(value, UUID):
-            return str(value)
-        raise TypeError
+def _plain(value: object) -> str:
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError
 
-    print(json.dumps(document, ensure_ascii=False, default=plain))
+
+def _json(document: object) -> None:
+    print(json.dumps(document, ensure_ascii=False, default=_plain))
 
 
 @contextmanager
@@ -150,6 +157,10 @@ def report(found: Report, *, as_json: bool) -> None:
     elif details.get("organisations"):
         _say("Nobody was paused." if not found.dry_run else "Nobody would be paused.")
     _notices(outcome.counts, details.get("channel"))
+    for name, number in outcome.counts.items():
+        if name.endswith("_deleted") and number:
+            would = "would be deleted" if found.dry_run else "deleted"
+            _say(f"{name.removesuffix('_deleted').replace('_', ' ')}: {number} {would}")
     for each in details.get("failed", ()):
         _say(f"Not paused, because the database refused it: {each}")
     for each in details.get("guarded", ()):
@@ -250,7 +261,7 @@ def approved(found: Approved, *, dry_run: bool, as_json: bool) -> None:
         f"  {_listed(found.mentors, guarded.size)}",
     )
     if not dry_run:
-        _say(f"Runs until {found.until:%Y-%m-%d %H:%M} UTC may pause them. Next: certjobs run {guarded.job_name}")
+        _say(f"Runs until {found.until:%Y-%m-%d %H:%M} UTC may pause them. Next: certjobs {guarded.job_name}")
 
 
 def _listed(refs: Sequence[str], total: int) -> str:
@@ -316,28 +327,159 @@ def exported(found: Exported, *, file: str, as_json: bool) -> None:
         )
 
 
-def mentor_changed(found: Changed, *, dry_run: bool, as_json: bool) -> None:
-    """Say what became of one mentor."""
-    mentor = found.mentor
+def fetched(limit: int | None, *, as_json: bool) -> int | None:
+    """Return how many items of a list are worth fetching: one more than a table shows, to know whether there are."""
+    return limit if as_json else (limit or TABLE_ROWS) + 1
+
+
+def listed(title: str, found: Iterator[Any], *, limit: int | None, as_json: bool) -> None:
+    """Show a list of dataclasses: a table of the first, or all as one JSON array written while it is read."""
+    if as_json:
+        separator = "["
+        for each in found:
+            print(separator, json.dumps(asdict(each), ensure_ascii=False, default=_plain), sep="", end="")
+            separator = ",\n"
+        print("[]" if separator == "[" else "]")
+        return
+    most = limit or TABLE_ROWS
+    rows: list[Any] = list(islice(found, most + 1))
+    if not rows:
+        _say("None.")
+        return
+    headings = [each.name for each in fields(rows[0])]
+    _table(
+        title,
+        [HEADINGS.get(name, name.replace("_", " ")) for name in headings],
+        [[getattr(each, name) for name in headings] for each in rows[:most]],
+    )
+    if len(rows) > most:
+        _say(f"These are the first {most}. Narrow the list, or see more with --limit, all with --json.")
+
+
+def facts(title: str, found: Any, *, as_json: bool) -> None:
+    """Show one dataclass, a line a field."""
+    if as_json:
+        _json(asdict(found))
+        return
+    _table(title, ("", ""), [(name.replace("_", " "), value) for name, value in asdict(found).items()])
+
+
+def mentor(found: Shown, *, as_json: bool) -> None:
+    """Show everything about one mentor."""
+    state = found.mentor
+    about = {
+        "mentor_ref": state.ref,
+        "name": found.name,
+        "organisation": state.organisation,
+        "chapter": state.chapter,
+        "status": state.status,
+        "pause_reason": state.pause_reason,
+        "certification_expiry": state.certification_expiry,
+        "days_left": found.days_left,
+    }
+    if as_json:
+        parts: dict[str, Sequence[Any]] = {
+            "certifications": found.certifications,
+            "coordinators": found.coordinators,
+            "history": found.history,
+        }
+        _json(about | {name: [asdict(each) for each in part] for name, part in parts.items()})
+        return
+    _table("Mentor", ("", ""), [(name.replace("_", " "), value) for name, value in about.items()])
+    _table(
+        "Certifications",
+        ("certificate ref", "issued on", "expires on", "withdrawn on", "ends on", "days left"),
+        [
+            (each.certificate_ref, each.issued_on, each.expires_on, each.withdrawn_on, each.ends_on, each.days_left)
+            for each in found.certifications
+        ],
+    )
+    _table(
+        "Coordinators",
+        ("name", "address", "language"),
+        [(each.name, each.address, each.language) for each in found.coordinators],
+    )
+    _table(
+        "What happened, newest first (UTC)",
+        ("when", "what", "detail", "why", "who"),
+        [(each.occurred_at, each.what, each.detail, each.reason, each.actor) for each in found.history],
+    )
+
+
+def mentor_changed(found: Changed, *, dry_run: bool, as_json: bool, what: str | None = None) -> None:
+    """Say what became of one mentor: the status, ``what`` instead, or where that is empty only the note."""
+    state = found.mentor
     if as_json:
         _json(
             {
-                "mentor_ref": mentor.ref,
-                "organisation": mentor.organisation,
-                "status": mentor.status,
-                "pause_reason": mentor.pause_reason,
-                "certification_expiry": mentor.certification_expiry,
+                "mentor_ref": state.ref,
+                "organisation": state.organisation,
+                "chapter": state.chapter,
+                "status": state.status,
+                "pause_reason": state.pause_reason,
+                "certification_expiry": state.certification_expiry,
                 "changed": found.changed,
                 "note": found.note,
                 "dry_run": dry_run,
             }
         )
         return
-    done = "would be" if dry_run else "is now"
+    if dry_run:
+        _say("Dry-run: nothing was written.")
     if found.changed:
-        _say(f"{mentor.ref} {done} {mentor.status}.")
+        _say(
+            f"{state.ref} {'would be' if dry_run else 'is now'} {state.status}."
+            if what is None
+            else f"{state.ref} {what}."
+        )
     if found.note:
-        _say(f"{mentor.ref}: {found.note}")
+        _say(f"{state.ref}: {found.note}")
+
+
+def mentor_erased(found: MentorState, *, dry_run: bool, as_json: bool) -> None:
+    """Say that a mentor is no more."""
+    if as_json:
+        _json({"mentor_ref": found.ref, "organisation": found.organisation, "erased": True, "dry_run": dry_run})
+        return
+    _say(
+        f"Dry-run: nothing was erased. {found.ref} would be." if dry_run else f"{found.ref} was erased.",
+        "Erase the mentor where the roster comes from as well, or the next import brings the mentor back.",
+    )
+
+
+def certification_changed(found: CertificationChanged, *, dry_run: bool, as_json: bool) -> None:
+    """Say what a certification is after a command."""
+    if as_json:
+        _json(asdict(found.certification) | {"changed": found.changed, "note": found.note, "dry_run": dry_run})
+        return
+    if dry_run:
+        _say("Dry-run: nothing was written.")
+    cert = found.certification
+    withdrawn = f", withdrawn from {cert.withdrawn_on} on" if cert.withdrawn_on else ""
+    verb = ("would be" if dry_run else "is now") if found.changed else "is"
+    _say(
+        f"{cert.certificate_ref} of {cert.mentor_ref} {verb} valid from {cert.issued_on} to {cert.ends_on}{withdrawn}."
+    )
+    if found.note:
+        _say(found.note)
+
+
+def coordinator_changed(found: CoordinatorChanged, *, dry_run: bool, as_json: bool, removed: bool = False) -> None:
+    """Say what became of one coordinator."""
+    coordinator = found.coordinator
+    if as_json:
+        marks = {"changed": found.changed, "removed": removed, "note": found.note, "dry_run": dry_run}
+        _json(asdict(coordinator) | marks)
+        return
+    if dry_run:
+        _say("Dry-run: nothing was written.")
+    if removed:
+        _say(f"{coordinator.address} {'would be' if dry_run else 'was'} removed.")
+    elif found.changed:
+        mentors = counted(coordinator.mentors, "mentor")
+        _say(f"{coordinator.name} <{coordinator.address}>, {coordinator.language}, {mentors}.")
+    if found.note:
+        _say(found.note)
 
 
 def organisations(found: Sequence[Organisation], *, dry_run: bool = False, as_json: bool) -> None:
@@ -350,11 +492,12 @@ def organisations(found: Sequence[Organisation], *, dry_run: bool = False, as_js
         _say("Dry-run: nothing was written.")
     _table(
         "Organisations",
-        ("code", "time zone", "auto_pause", "remind", "website_sync", "fallback address"),
+        ("code", "time zone", "thresholds", "auto_pause", "remind", "website_sync", "fallback address"),
         [
             (
                 each.code,
                 each.time_zone,
+                ", ".join(str(day) for day in each.thresholds or ()),
                 each.auto_pause,
                 each.remind,
                 each.website_sync,

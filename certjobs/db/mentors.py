@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from certjobs.db.sqlfiles import statement
-from certjobs.db.tables import organisations, peer_mentors
+from certjobs.db.sqlfiles import IN_PAGES, statement
+from certjobs.db.tables import (
+    certifications,
+    chapters,
+    coordinator_assignments,
+    organisations,
+    peer_mentors,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import date
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import date, datetime
     from uuid import UUID
 
 
@@ -39,15 +45,42 @@ class Paused:
 
 @dataclass(frozen=True, slots=True)
 class MentorState:
-    """What an administrator needs to know of a mentor before changing the status."""
+    """What an administrator needs to know of a mentor before changing something."""
 
     id: int
     ref: str
     organisation: str
     time_zone: str
+    auto_pause: bool
+    chapter: str
     status: str
     pause_reason: str | None
     certification_expiry: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A mentor as a list shows one; ``days_left`` from today, None for one who never had a certification."""
+
+    mentor_ref: str
+    name: str
+    organisation: str
+    chapter: str
+    status: str
+    pause_reason: str | None
+    certification_expiry: date | None
+    days_left: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to a mentor."""
+
+    occurred_at: datetime
+    what: str
+    detail: str | None
+    reason: str | None
+    actor: str
 
 
 class Mentors:
@@ -132,11 +165,14 @@ class Mentors:
                 peer_mentors.c.external_ref,
                 organisations.c.code,
                 organisations.c.time_zone,
+                organisations.c.auto_pause,
+                chapters.c.name,
                 peer_mentors.c.status,
                 peer_mentors.c.pause_reason,
                 peer_mentors.c.certification_expiry,
             )
             .join(organisations, organisations.c.id == peer_mentors.c.organisation_id)
+            .join(chapters, chapters.c.id == peer_mentors.c.chapter_id)
             .where(peer_mentors.c.external_ref == ref)
             .with_for_update(of=peer_mentors, key_share=True)
         ).one_or_none()
@@ -149,6 +185,62 @@ class Mentors:
             .where(peer_mentors.c.id == mentor_id)
             .values(status=status, pause_reason=pause_reason)
         )
+
+    def listed(
+        self,
+        *,
+        org: str | None = None,
+        chapter: str | None = None,
+        status: str | None = None,
+        within: int | None = None,
+        expired: bool = False,
+        ready: bool = False,
+        without_coordinator: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[Listed]:
+        """Yield mentors by reference, or the next to expire first where ``within`` days are given."""
+        rows = self._connection.execute(
+            statement("list_mentors"),
+            {
+                "org": org,
+                "chapter": chapter,
+                "status": status,
+                "within": within,
+                "expired": expired,
+                "ready": ready,
+                "without_coordinator": without_coordinator,
+                "limit": limit,
+            },
+            execution_options=IN_PAGES,
+        )
+        return (Listed(*row) for row in rows)
+
+    def history(self, mentor_id: int, limit: int) -> Sequence[Event]:
+        """Return what happened to a mentor, newest first."""
+        rows = self._connection.execute(statement("mentor_history"), {"mentor_id": mentor_id, "limit": limit})
+        return [Event(*row) for row in rows]
+
+    def name(self, mentor_id: int) -> str:
+        """Return a mentor's name."""
+        found: str = self._connection.execute(
+            sa.select(peer_mentors.c.name).where(peer_mentors.c.id == mentor_id)
+        ).scalar_one()
+        return found
+
+    def move(self, mentor_id: int, organisation_id: int, chapter_id: int) -> None:
+        """Let a mentor belong to another chapter."""
+        self._connection.execute(
+            sa.update(peer_mentors)
+            .where(peer_mentors.c.id == mentor_id)
+            .values(organisation_id=organisation_id, chapter_id=chapter_id)
+        )
+
+    def erase(self, mentor_id: int) -> None:
+        """Remove a mentor with certifications and assignments, and what the audit and the notices tell of a person."""
+        for table in (coordinator_assignments, certifications):
+            self._connection.execute(sa.delete(table).where(table.c.mentor_id == mentor_id))
+        self._connection.execute(sa.delete(peer_mentors).where(peer_mentors.c.id == mentor_id))
+        self._connection.execute(statement("forget_mentor"), {"mentor_id": mentor_id})
 
     def refs(self, mentor_ids: Iterable[int]) -> dict[int, str]:
         """Return the references of mentors by id."""

@@ -13,6 +13,7 @@ from certjobs.ports import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from uuid import UUID
 
 _RETRY_AFTER = (timedelta(minutes=15), timedelta(hours=1), timedelta(hours=4), timedelta(hours=12))
 
@@ -32,6 +33,19 @@ class Notifications:
         """Owe the open pause notices to coordinators who were assigned since, and return how many that are."""
         added = self._connection.execute(statement("add_new_recipients"), {"organisation_id": organisation_id})
         return added.rowcount
+
+    def suppress(self, mentor_ids: Sequence[int], run_id: UUID) -> int:
+        """Suppress the pause notices that a run owes because of these mentors, and return how many that are."""
+        return self._connection.execute(
+            sa.update(notifications)
+            .where(
+                notifications.c.caused_by_run == run_id,
+                notifications.c.mentor_id.in_(mentor_ids),
+                notifications.c.kind == "pause",
+                notifications.c.status == "pending",
+            )
+            .values(status="suppressed", last_error="Paused by a baseline run, of which nobody is told.")
+        ).rowcount
 
     def settle_interrupted(self, *, honours_keys: bool) -> int:
         """Settle the notices whose sender died between claiming and recording, and return how many there were.

@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from certjobs.db.tables import organisations
+from certjobs.db.tables import chapters, organisations
 from certjobs.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-SETTABLE = ("time_zone", "auto_pause", "remind", "website_sync", "fallback_address")
+SETTABLE = ("time_zone", "thresholds", "auto_pause", "remind", "website_sync", "fallback_address")
 
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """An organisation and what the jobs may do for it."""
+    """An organisation and what the jobs may do for it; ``thresholds`` None for those of the settings."""
 
     id: int
     code: str
     time_zone: str
+    thresholds: Sequence[int] | None
     auto_pause: bool
     remind: bool
     website_sync: bool
@@ -52,16 +53,31 @@ class Organisations:
         msg = f"There is no organisation {code[:60]!r}."
         raise UsageError(msg, hint=f"Known: {', '.join(each.code for each in known)}.")
 
+    def chapters(self, organisation_id: int) -> dict[str, int]:
+        """Return the chapters of an organisation by name."""
+        rows = self._connection.execute(
+            sa.select(chapters.c.name, chapters.c.id)
+            .where(chapters.c.organisation_id == organisation_id)
+            .order_by(chapters.c.name)
+        )
+        return {row.name: row.id for row in rows}
+
+    def add_chapter(self, organisation_id: int, name: str) -> int:
+        """Add a chapter and return its id."""
+        made: int = self._connection.execute(
+            sa.insert(chapters).values(organisation_id=organisation_id, name=name).returning(chapters.c.id)
+        ).scalar_one()
+        return made
+
     def knows_time_zone(self, name: str) -> bool:
         """Tell whether the database has a time zone of this name: the audit triggers count days by it."""
         zone = sa.text("SELECT EXISTS (SELECT 1 FROM pg_timezone_names WHERE lower(name) = lower(:name))")
         return bool(self._connection.scalar(zone, {"name": name}))
 
-    def update(self, code: str, changes: Mapping[str, Any]) -> bool:
-        """Change settings of one organisation; False where there is no such organisation."""
+    def update(self, code: str, changes: Mapping[str, Any]) -> None:
+        """Change settings of one organisation."""
         unknown = set(changes) - set(SETTABLE)
         if unknown:
             msg = f"not a setting of an organisation: {', '.join(sorted(unknown))}"
             raise ValueError(msg)
-        done = self._connection.execute(sa.update(organisations).where(organisations.c.code == code).values(**changes))
-        return done.rowcount == 1
+        self._connection.execute(sa.update(organisations).where(organisations.c.code == code).values(**changes))

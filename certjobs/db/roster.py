@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy as sa
 
-from certjobs.db.sqlfiles import statement
+from certjobs.db.sqlfiles import IN_PAGES, statement
 from certjobs.domain.roster_row import Problem, Row
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ _ONE_IMPORT = sa.text("SELECT pg_advisory_xact_lock(hashtext('certjobs roster im
 _CONTRADICTIONS = sa.text(
     "SELECT line, column_name, reason FROM roster_contradictions ORDER BY line, column_name, reason LIMIT :limit"
 )
-_IN_PAGES = {"yield_per": 2000}  # for results that may be as long as the roster
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ class Roster:
 
     def contradictions(self, limit: int | None = None) -> Iterator[Problem]:
         """Yield what ``find_contradictions`` found, by line."""
-        rows = self._connection.execute(_CONTRADICTIONS, {"limit": limit}, execution_options=_IN_PAGES)
+        rows = self._connection.execute(_CONTRADICTIONS, {"limit": limit}, execution_options=IN_PAGES)
         return (Problem(*row) for row in rows)
 
     def leave_out_contradictions(self) -> int:
@@ -122,7 +121,7 @@ class Roster:
     def rows(self, organisation_id: int | None) -> Iterator[Row]:
         """Yield the roster, a row a certification, by mentor and certificate reference, as one moment of it."""
         found = self._connection.execute(
-            statement("roster_rows"), {"organisation_id": organisation_id}, execution_options=_IN_PAGES
+            statement("roster_rows"), {"organisation_id": organisation_id}, execution_options=IN_PAGES
         )
         for ref, name, organisation, chapter, names, addresses, *certificate in found:
             yield Row(0, ref, name, organisation, chapter, tuple(zip(names, addresses, strict=True)), *certificate)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+IN_PAGES = {"yield_per": 2000}  # for results that may be as long as the roster: fetched as they are read
 DIRECTORY = Path(__file__).parent / "sql"
 
 

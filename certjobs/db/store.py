@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import sqlalchemy as sa
 
+from certjobs.db.certifications import Certifications
+from certjobs.db.coordinators import Coordinators
 from certjobs.db.engine import translated_errors
 from certjobs.db.guarded_sets import GuardedSets
+from certjobs.db.history import History
 from certjobs.db.mentors import Mentors
 from certjobs.db.notifications import Notifications
 from certjobs.db.organisations import Organisations
@@ -77,6 +80,21 @@ class Store:
     def organisations(self) -> Organisations:
         """Organisations and their settings."""
         return Organisations(self._connection)
+
+    @cached_property
+    def certifications(self) -> Certifications:
+        """Certifications."""
+        return Certifications(self._connection)
+
+    @cached_property
+    def coordinators(self) -> Coordinators:
+        """Coordinators and whose they are."""
+        return Coordinators(self._connection)
+
+    @cached_property
+    def history(self) -> History:
+        """What is kept of the past."""
+        return History(self._connection)
 
     @cached_property
     def mentors(self) -> Mentors:

@@ -40,7 +40,7 @@ class Calendar:
         if not is_time_zone(time_zone):
             msg = f"The organisation {organisation} has a time zone that does not exist."
             raise ConfigurationError(
-                msg, hint=f"Set one, as in `certjobs orgs set {organisation} --time-zone Europe/Oslo`."
+                msg, hint=f"Set one, as in `certjobs orgs set {organisation} --time-zone Europe/Oslo --reason TEXT`."
             )
         today = self.now.astimezone(ZoneInfo(time_zone)).date()
         if self.as_of is None:

@@ -87,6 +87,15 @@ def hidden(text: str) -> bool:
     )
 
 
+def refused(column: str, value: str) -> str | None:
+    """Say why the roster does not take a text as this column's, or None where it does."""
+    if not value:
+        return "is empty"
+    if len(value) > MAX_LENGTH[column]:
+        return f"is longer than {MAX_LENGTH[column]} characters"
+    return "holds control characters" if hidden(value) else None
+
+
 def canonical(text: str) -> str:
     """Return a text in the one spelling in which the roster is kept, without outer white space.
 

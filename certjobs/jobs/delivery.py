@@ -94,7 +94,7 @@ def _unsent(ctx: JobContext[Any], organisation_id: int | None) -> str | None:
     if nobody:
         sentences.append(
             f"{nobody} notices have nobody to go to: give those mentors a coordinator, or the organisation a fallback"
-            " address with `certjobs orgs set CODE --fallback-address ADDRESS`."
+            " address with `certjobs orgs set CODE --fallback-address ADDRESS --reason TEXT`."
         )
     if still_open > nobody:
         sentences.append(f"{still_open - nobody} notices could not be sent yet; the next run tries again.")

@@ -6,6 +6,9 @@
    fails is bisected, so that one mentor who cannot be paused stops nobody else.
 4. Count again: an expired mentor who is still active is refused, failed, or open; nobody is lost.
 5. Send the notices that are owed, after the commits.
+
+A baseline run suppresses its notices in the transactions that owe them, and sends none. Its guarded sets are its own:
+an approval of one lets no other run pause them and tell everybody.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from certjobs.domain.outcome import Outcome, worst
-from certjobs.errors import CertjobsError, ExitCode, StatementFailed, UsageError
+from certjobs.errors import CertjobsError, ExitCode, StatementFailed
 from certjobs.jobs.delivery import deliver_pause_notices
 
 if TYPE_CHECKING:
@@ -26,15 +29,20 @@ if TYPE_CHECKING:
     from certjobs.jobs.context import JobContext
     from certjobs.ports import Advance
 
+BASELINE = "--baseline"
 SHOWN = 50  # paused mentors that a report names; the counts tell of all
 
 
 @dataclass(frozen=True, slots=True)
 class ExpiryCheckOptions:
-    """``org``: only this organisation's code; ``batch_size``: mentors paused in one transaction."""
+    """``org``: only this organisation's code; ``batch_size``: mentors paused in one transaction.
+
+    ``baseline``: the first contact with a live roster, where what expired long ago is no news: nobody is told.
+    """
 
     org: str | None = None
     batch_size: int = 500
+    baseline: bool = False
 
 
 @dataclass(slots=True)
@@ -70,34 +78,34 @@ def expiry_check(ctx: JobContext[ExpiryCheckOptions]) -> Outcome:
             for approved in (True, False):
                 _pause(ctx, plan, shown, advance, approved=approved)
     _account(ctx, plans)
-    unsent = deliver_pause_notices(ctx, chosen[0].id if ctx.options.org else None)
+    unsent = None if ctx.options.baseline else deliver_pause_notices(ctx, chosen[0].id if ctx.options.org else None)
     return _outcome(ctx, plans, shown, unsent)
 
 
 def _organisations(ctx: JobContext[ExpiryCheckOptions]) -> Sequence[Organisation]:
     with ctx.transaction() as store:
-        known = store.organisations.all()
-    wanted = ctx.options.org
-    if wanted is not None and wanted not in {organisation.code for organisation in known}:
-        msg = f"There is no organisation {wanted!r}."
-        raise UsageError(msg, hint=f"Known: {', '.join(organisation.code for organisation in known)}.")
-    chosen = [organisation for organisation in known if wanted in (None, organisation.code)]
+        chosen = [store.organisations.get(ctx.options.org)] if ctx.options.org else store.organisations.all()
     for organisation in chosen:
         if not organisation.auto_pause:
             ctx.log.info("expiry_check.left_alone", organisation=organisation.code, why="auto_pause is off")
     return chosen
 
 
+def _guarded_as(ctx: JobContext[ExpiryCheckOptions]) -> str:
+    """Return the name under which the guard keeps this run's sets."""
+    return f"{ctx.job_name} {BASELINE}" if ctx.options.baseline else ctx.job_name
+
+
 def _plan(ctx: JobContext[ExpiryCheckOptions], organisation: Organisation) -> Plan:
     """Count who is expired and ask the guard; store what it refuses, before anything else is written."""
     today = ctx.today(organisation)
     with ctx.transaction() as store:
-        approved, unapproved = store.mentors.count_expired(organisation.id, today, ctx.job_name)
+        approved, unapproved = store.mentors.count_expired(organisation.id, today, _guarded_as(ctx))
         never = store.mentors.count_never_certified(organisation.id)
         active = store.mentors.count_active(organisation.id, ctx.guard.enough_active(unapproved))
         plan = Plan(organisation, today, approved, unapproved, never, ctx.guard.allowance(active))
         if not ctx.guard.allows(unapproved, active):
-            refused = store.guarded_sets.refuse_expired(organisation.id, today, ctx.job_name)
+            refused = store.guarded_sets.refuse_expired(organisation.id, today, _guarded_as(ctx))
             if refused is not None:
                 plan.refused = refused.size
                 plan.guarded = {
@@ -130,7 +138,7 @@ def _pause(
         limit = ctx.options.batch_size if left is None else min(ctx.options.batch_size, left)
         with ctx.transaction() as store:
             batch = store.mentors.expired_batch(
-                plan.organisation.id, plan.today, job_name=ctx.job_name, approved=approved, after=after, limit=limit
+                plan.organisation.id, plan.today, job_name=_guarded_as(ctx), approved=approved, after=after, limit=limit
             )
         if not batch:
             return
@@ -143,9 +151,12 @@ def _pause(
 
 def _pause_batch(ctx: JobContext[ExpiryCheckOptions], plan: Plan, mentor_ids: Sequence[int]) -> Sequence[Paused]:
     """Pause a batch in one transaction; bisect it where that fails, down to the mentor who cannot be paused."""
+    suppressed = 0
     try:
         with ctx.transaction() as store:
             paused = store.mentors.pause_expired(mentor_ids, plan.today)
+            if ctx.options.baseline:
+                suppressed = store.notifications.suppress([each.mentor_id for each in paused], ctx.run_id)
     except StatementFailed as exc:
         if len(mentor_ids) > 1:
             middle = len(mentor_ids) // 2
@@ -158,6 +169,8 @@ def _pause_batch(ctx: JobContext[ExpiryCheckOptions], plan: Plan, mentor_ids: Se
         ctx.count(failed=1)
         return []
     plan.paused += len(paused)
+    if ctx.options.baseline:
+        ctx.count(notices_suppressed=suppressed)
     ctx.count(
         paused=len(paused),
         notices_owed=sum(each.recipients for each in paused),
@@ -176,7 +189,7 @@ def _account(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan]) -> None
     with ctx.transaction() as store:
         events, notices = store.mentors.pauses_of_run(ctx.run_id)
         for plan in plans:
-            left = sum(store.mentors.count_expired(plan.organisation.id, plan.today, ctx.job_name))
+            left = sum(store.mentors.count_expired(plan.organisation.id, plan.today, _guarded_as(ctx)))
             plan.open = max(0, left - plan.refused - len(plan.failed))
             done = plan.paused + plan.refused + len(plan.failed) + plan.open
             plan.changed = plan.approved + plan.unapproved - done

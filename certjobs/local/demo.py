@@ -51,7 +51,10 @@ def run() -> int:
 def _script(sample: Path, today: date) -> Iterator[tuple[str | None, list[str]]]:
     yield "== 1. A schema ==", ["db", "upgrade"]
     yield "== 2. A roster ==", ["roster", "import", str(sample)]
-    yield "Whom to tell of mentors who have no coordinator:", ["orgs", "set", "HLF", "--fallback-address", FALLBACK]
+    yield (
+        "Whom to tell of mentors who have no coordinator:",
+        ["orgs", "set", "HLF", "--fallback-address", FALLBACK, "--reason", "the demo"],
+    )
     heading: str | None = "Some mentors are paused by hand; the night will leave them alone:"
     for ref, reason in paused_by_hand(today):
         yield heading, ["mentors", "pause", ref, "--reason", reason]

@@ -1,0 +1,19 @@
+-- What the audit and the notices keep of an erased mentor tells of nobody: an id that leads nowhere, days, events.
+-- Notices still owed have nobody to tell about any more. The reason of the erasure itself stays.
+WITH notices AS (
+    UPDATE notifications
+       SET status = CASE WHEN status IN ('pending', 'failed') THEN 'suppressed' ELSE status END,
+           last_error = CASE WHEN status IN ('pending', 'failed') THEN 'The mentor was erased.' END,
+           message_id = NULL
+     WHERE mentor_id = :mentor_id
+    RETURNING 1
+), statuses AS (
+    UPDATE mentor_status_events SET reason = NULL WHERE mentor_id = :mentor_id AND reason IS NOT NULL
+), certificates AS (
+    UPDATE certification_events
+       SET reason = NULL, before = before - 'external_ref', after = after - 'external_ref'
+     WHERE mentor_id = :mentor_id
+)
+UPDATE roster_events
+   SET reason = NULL
+ WHERE entity = 'mentor' AND entity_id = :mentor_id AND event <> 'removed' AND reason IS NOT NULL

@@ -1,0 +1,28 @@
+"""How many days ahead coordinators are warned."""
+
+from __future__ import annotations
+
+MOST_DAYS = 3650
+
+
+def parse_thresholds(text: str) -> tuple[int, ...]:
+    """Return the days of a list as ``30,14,7``, largest first. 0 is the last valid day itself.
+
+    Raises ValueError, in words, for an empty list, a day twice, a negative one, or what is no number.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if parts == [""]:
+        msg = "the list is empty"
+        raise ValueError(msg)
+    for part in parts:
+        if not (part.isascii() and part.isdigit()):
+            msg = f"{part[:20]!r} is not a number of days"
+            raise ValueError(msg)
+    days = sorted((int(part) for part in parts), reverse=True)
+    if len(set(days)) < len(days):
+        msg = "a day stands twice"
+        raise ValueError(msg)
+    if days[0] > MOST_DAYS:
+        msg = f"{days[0]} days are more than ten years"
+        raise ValueError(msg)
+    return tuple(days)
