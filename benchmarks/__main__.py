@@ -1,120 +1,85 @@
 """Every measurement, one table; ``--json`` for programs.
 
-Each figure is the median of runs that alternate with its yardstick's, so that whatever else the machine does falls on
-both.
+Each figure stands beside its yardstick, measured in the same run, so that whatever else the machine does falls on both.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 
-from certjobs.db import engine as db_engine
-from certjobs.db import schema
-from certjobs.local import postgres
+from benchmarks import server
+from benchmarks.importing import importing
+from benchmarks.pausing import pausing
+from benchmarks.starting import empty_run, start
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from benchmarks.figures import Figure
 
-PYTHON = sys.executable
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One line of the table: what, how long in milliseconds, beside what, how long that; and what was promised."""
-
-    what: str
-    milliseconds: float
-    yardstick: str
-    yardstick_milliseconds: float
-    promised: str
-
-    @property
-    def ratio(self) -> float:
-        """Return how many times the yardstick."""
-        return self.milliseconds / self.yardstick_milliseconds
+SIZES = "100000,1000000,5000000"
 
 
-def alternate(rounds: int, *commands: Sequence[str]) -> list[float]:
-    """Run commands in turn, for so many rounds after one to warm up, and return each one's median in milliseconds."""
-    times: list[list[float]] = [[] for _ in commands]
-    for number in range(rounds + 1):
-        for command, taken in zip(commands, times, strict=True):
-            began = time.perf_counter()
-            done = subprocess.run(command, capture_output=True, check=False)
-            if done.returncode:
-                raise SystemExit(done.stderr.decode() or done.stdout.decode())
-            if number:
-                taken.append((time.perf_counter() - began) * 1000)
-    return [median(each) for each in times]
-
-
-def measure(rounds: int) -> list[Figure]:
-    """Measure everything on an embedded server of its own."""
+def measure(options: argparse.Namespace) -> list[Figure]:
+    """Measure what was asked for on an embedded server of its own."""
+    asked = set(options.only.split(","))
+    figures: list[Figure] = []
     with (
         tempfile.TemporaryDirectory(prefix="certjobs-bench-") as directory,
-        postgres.database(Path(directory)) as address,
+        server.server(Path(directory)) as address,
     ):
-        os.environ["CERTJOBS_DATABASE_URL"] = address
-        engine = db_engine.create_engine(
-            db_engine.database_url(address), application_name="bench", statement_timeout=60, lock_timeout=10
+        if "start" in asked:
+            _say("start: help, and a job that does nothing")
+            figures += start(options.rounds)
+            with server.database(address, "bench_empty") as url:
+                server.migrate(url)
+                figures += empty_run(options.rounds, url, Path(directory))
+        if "pause" in asked:
+            sizes = [int(size) for size in options.sizes.split(",")]
+            _say(f"pause: rosters of {', '.join(map(str, sizes))}")
+            figures += pausing(address, sizes, max(3, options.rounds // 3))
+        if "import" in asked:
+            _say(f"import: {options.rows} rows")
+            figures += importing(address, options.rows, Path(directory))
+    return figures
+
+
+def _say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
+
+
+def show(figures: list[Figure]) -> None:
+    """Print the table."""
+    print(f"{'what':38}{'':>11}   {'beside':34}{'':>11}{'ratio':>9}   promised")
+    for each in figures:
+        kept = {True: "", False: "   MISSED", None: ""}[each.kept]
+        print(
+            f"{each.what:38}{each.value:9.1f} {each.unit}   {each.yardstick:34}{each.yardstick_value:9.1f} {each.unit}"
+            f"{each.ratio:8.3f}   {each.promised}{kept}"
         )
-        schema.upgrade(engine)
-        engine.dispose()
-        return [*start(rounds), *empty_run(rounds, address, Path(directory))]
-
-
-def start(rounds: int) -> list[Figure]:
-    """Measure how long help takes."""
-    helped, nothing = alternate(rounds, [PYTHON, "-m", "certjobs", "--help"], [PYTHON, "-c", "pass"])
-    return [Figure("certjobs --help", helped, "python -c pass", nothing, "at most 8 times")]
-
-
-def empty_run(rounds: int, address: str, directory: Path) -> list[Figure]:
-    """Measure a run of a job that does nothing, cold and warm."""
-    noop = [PYTHON, "-m", "benchmarks.noop"]
-    found = json.loads(subprocess.run([*noop, "--statements"], capture_output=True, check=True).stdout)
-    recorded = directory / "statements.json"
-    recorded.write_text(json.dumps(found["statements"]), encoding="utf-8")
-    bare = [PYTHON, "-m", "benchmarks.bare", address, str(recorded)]
-    cold, yardstick = alternate(rounds, noop, bare)
-    warm = [
-        json.loads(subprocess.run([*noop, "--warm"], capture_output=True, check=True).stdout) for _ in range(rounds)
-    ]
-    database = median(each["database"] for each in warm) * 1000
-    dispatch = median(each["total"] - each["database"] for each in warm) * 1000
-    return [
-        Figure("a job that does nothing, cold", cold, "same imports and statements", yardstick, "under 2 s; 1.1 times"),
-        Figure("its dispatch, warm", dispatch, "the whole cold run", cold, "under 50 ms"),
-        Figure("its lock, row and record, warm", database, "the whole cold run", cold, "under 500 ms"),
-    ]
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--rounds", type=int, default=15, help="runs of each command (default 15)")
+    parser.add_argument(
+        "--rounds", type=int, default=15, help="runs of each command (default 15), of each night a third"
+    )
+    parser.add_argument("--only", default="start,pause,import", help="some of start,pause,import")
+    parser.add_argument("--sizes", default=SIZES, help=f"mentors in the rosters (default {SIZES})")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows to import (default 1000000)")
     options = parser.parse_args()
-    figures = measure(options.rounds)
+    figures = measure(options)
     if options.json:
-        print(json.dumps([asdict(each) | {"ratio": each.ratio} for each in figures]))
-        return
-    print(f"{'what':34}{'ms':>9}   {'beside':30}{'ms':>9}{'ratio':>8}   promised")
-    for each in figures:
-        print(
-            f"{each.what:34}{each.milliseconds:9.1f}   {each.yardstick:30}{each.yardstick_milliseconds:9.1f}"
-            f"{each.ratio:8.2f}   {each.promised}"
-        )
+        extra = [{"ratio": each.ratio, "promised": each.promised, "kept": each.kept} for each in figures]
+        print(json.dumps([asdict(each) | more for each, more in zip(figures, extra, strict=True)]))
+    else:
+        show(figures)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,8 @@ def listed(transaction: UnitOfWork, **filters: Any) -> Iterator[Iterator[Certifi
         find.filters(store, filters.get("org"), filters.get("chapter"))
         if filters.get("mentor"):
             find.mentor(store, filters["mentor"])
-        yield store.certifications.listed(**filters)
+        with closing(store.certifications.listed(**filters)) as found:
+            yield found
 
 
 def show(transaction: UnitOfWork, ref: str) -> Certification:

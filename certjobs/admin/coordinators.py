@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,8 @@ def listed(transaction: UnitOfWork, **filters: Any) -> Iterator[Iterator[Coordin
     """
     with transaction(bulk=True) as store:
         find.filters(store, filters.get("org"), filters.get("chapter"))
-        yield store.coordinators.listed(**filters)
+        with closing(store.coordinators.listed(**filters)) as found:
+            yield found
 
 
 def add(transaction: UnitOfWork, address: str, name: str, language: str) -> CoordinatorChanged:

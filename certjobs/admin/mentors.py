@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,8 @@ def listed(transaction: UnitOfWork, **filters: Any) -> Iterator[Iterator[Listed]
     """
     with transaction(bulk=True) as store:
         find.filters(store, filters.get("org"), filters.get("chapter"))
-        yield store.mentors.listed(**filters)
+        with closing(store.mentors.listed(**filters)) as found:
+            yield found
 
 
 def show(transaction: UnitOfWork, ref: str, *, calendar: Calendar) -> Shown:

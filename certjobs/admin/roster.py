@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from certjobs.domain.roster_row import Problem, Row
 from certjobs.errors import DryRunExpired
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterable, Sequence
     from typing import BinaryIO, TextIO
 
     from certjobs.db.roster import Merged
@@ -67,8 +68,11 @@ def import_roster(
         with transaction(bulk=True) as store:
             for organisation in store.organisations.all():
                 calendar.today(organisation.code, organisation.time_zone)
-            with progress.track("Reading", _size(stream), unit="bytes") as advance:
-                rows = store.roster.stage(reading.good_rows(advance))
+            with (
+                progress.track("Reading", _size(stream), unit="bytes") as advance,
+                closing(reading.good_rows(advance)) as good,
+            ):
+                rows = store.roster.stage(good)
             left_out = _settle_rejects(store, file, reading, rejects)
             rows -= left_out
             store.begin_changes()
@@ -86,7 +90,8 @@ def _settle_rejects(store: Store, file: RosterFile, reading: _Reading, rejects: 
     """
     contradictions = store.roster.find_contradictions()
     if rejects is not None:
-        write_rejects(rejects, file.header, _rejected(file, store.roster.contradictions()))
+        with closing(store.roster.contradictions()) as found, closing(_rejected(file, found)) as rejected:
+            write_rejects(rejects, file.header, rejected)
         rejects.flush()
         return store.roster.leave_out_contradictions()
     if reading.problems or contradictions:
@@ -105,36 +110,40 @@ class _Reading:
         self.problems = 0
         self.rejected = 0
 
-    def good_rows(self, advance: Advance) -> Iterator[Row]:
+    def good_rows(self, advance: Advance) -> Generator[Row]:
         """Yield the rows that can be understood, and move the bar by the bytes read."""
         read = 0
-        for number, record in enumerate(self._file.records()):
-            if number % EVERY == 0:
-                position = self._stream.tell()
-                advance(position - read)
-                read = position
-            if isinstance(record.found, Row):
-                yield record.found
-                continue
-            self.rejected += 1
-            self.problems += len(record.found)
-            if len(self.first) < SHOWN:
-                self.first += record.found
+        with closing(self._file.records()) as records:
+            for number, record in enumerate(records):
+                if number % EVERY == 0:
+                    position = self._stream.tell()
+                    advance(position - read)
+                    read = position
+                if isinstance(record.found, Row):
+                    yield record.found
+                    continue
+                self.rejected += 1
+                self.problems += len(record.found)
+                if len(self.first) < SHOWN:
+                    self.first += record.found
 
 
-def _rejected(file: RosterFile, contradictions: Iterator[Problem]) -> Iterator[tuple[Sequence[str], Sequence[Problem]]]:
+def _rejected(
+    file: RosterFile, contradictions: Iterable[Problem]
+) -> Generator[tuple[Sequence[str], Sequence[Problem]]]:
     """Yield the cells and problems of each line that is not taken, in the file's order.
 
     The file is read a second time, so that nothing of it need be kept; the contradictions come by line.
     """
     by_line = groupby(contradictions, key=lambda each: each.line)
     line, group = next(by_line, (0, iter(())))
-    for record in file.records():
-        if record.line == line:
-            yield record.cells, list(group)
-            line, group = next(by_line, (0, iter(())))
-        elif not isinstance(record.found, Row):
-            yield record.cells, record.found
+    with closing(file.records()) as records:
+        for record in records:
+            if record.line == line:
+                yield record.cells, list(group)
+                line, group = next(by_line, (0, iter(())))
+            elif not isinstance(record.found, Row):
+                yield record.cells, record.found
 
 
 def _size(stream: BinaryIO) -> int:
@@ -148,21 +157,27 @@ def export_roster(transaction: UnitOfWork, out: BinaryIO, *, organisation: str |
     roster and exporting that gives the same bytes. What an application wrote that import would refuse is written as
     it is and reported. Raises UsageError for an unknown organisation.
     """
-    text = io.TextIOWrapper(out, "utf-8", newline="", write_through=False)
+    text = io.TextIOWrapper(out, "utf-8", newline="")
     not_importable, examples = 0, list[tuple[str, str]]()
     rows = 0
-    with transaction(bulk=True) as store:
-        organisation_id = store.organisations.get(organisation).id if organisation else None
-        writer = RosterWriter(text)
-        with progress.track("Writing", store.roster.count(organisation_id)) as advance:
-            for rows, row in enumerate(store.roster.rows(organisation_id), start=1):
-                problems = writer.write(row)
-                if problems:
-                    not_importable += 1
-                    if len(examples) < EXAMPLES:
-                        examples.append((row.mentor_ref, f"{problems[0].column}: {problems[0].reason}"))
-                if rows % EVERY == 0:
-                    advance(EVERY)
-    text.flush()
-    text.detach()
+    try:
+        with transaction(bulk=True) as store:
+            organisation_id = store.organisations.get(organisation).id if organisation else None
+            writer = RosterWriter(text)
+            with (
+                progress.track("Writing", store.roster.count(organisation_id)) as advance,
+                closing(store.roster.rows(organisation_id)) as found,
+            ):
+                for row in found:
+                    rows += 1
+                    problems = writer.write(row)
+                    if problems:
+                        not_importable += 1
+                        if len(examples) < EXAMPLES:
+                            examples.append((row.mentor_ref, f"{problems[0].column}: {problems[0].reason}"))
+                    if rows % EVERY == 0:
+                        advance(EVERY)
+        text.flush()
+    finally:
+        text.detach()  # the stream is the caller's to close
     return Exported(rows, not_importable, examples)

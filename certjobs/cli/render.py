@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, fields
 from datetime import date, datetime
 from itertools import islice
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -269,8 +270,8 @@ def _listed(refs: Sequence[str], total: int) -> str:
     return f"{', '.join(refs)}{more}"
 
 
-def imported(found: Imported, *, rejects: Path | None, dry_run: bool, as_json: bool) -> None:
-    """Say what an import changed, or would change."""
+def imported(found: Imported, *, rejects: Path | None, again: str, dry_run: bool, as_json: bool) -> None:
+    """Say what an import changed, or would change; ``again`` are the options that the rejects need too."""
     changes = found.changes
     if as_json:
         _json({"rows": found.rows, "rejected": found.rejected, "dry_run": dry_run, **asdict(changes)})
@@ -300,7 +301,7 @@ def imported(found: Imported, *, rejects: Path | None, dry_run: bool, as_json: b
     if found.rejected:
         _say(
             f"{found.rejected} lines were rejected and stand in {rejects} with the reasons.",
-            f"Correct them there, and then: certjobs roster import {rejects}",
+            f"Correct them there, and then: certjobs roster import {quote(str(rejects))}{again}",
         )
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, BinaryIO, cast
 import typer
 
 from certjobs.cli.options import ADMIN_EXITS, AsOf, Debug, DryRun, Json, Local, as_date, exits
+from certjobs.domain.roster_row import ISO
 from certjobs.errors import ExitCode
 
 app = typer.Typer(help="Bring the roster in from a file, and out to one.", no_args_is_help=True)
@@ -29,7 +30,7 @@ def import_(
     ] = None,
     date_format: Annotated[
         str, typer.Option(metavar="FORMAT", help="How dates are written: YYYY, MM or M, DD or D, as in D.M.YYYY.")
-    ] = "YYYY-MM-DD",
+    ] = ISO,
     encoding: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Where it is neither UTF-8 nor marked as UTF-16: as cp1252 (Windows)."),
@@ -64,6 +65,9 @@ def import_(
     from certjobs.cli import files, render
     from certjobs.domain.roster_csv import Layout
 
+    if rejects is not None and str(rejects) == "-":
+        msg = "must name a file"
+        raise typer.BadParameter(msg, param_hint="--rejects")
     layout = Layout(delimiter, encoding, date_format)
     request = bootstrap.Request(local=local, dry_run=dry_run, as_of=as_date(as_of), json=json, reason="roster import")
     with (
@@ -75,7 +79,8 @@ def import_(
         imported = roster.import_roster(
             database.transaction, stream, layout, calendar=env.calendar, progress=env.progress, rejects=out
         )
-    render.imported(imported, rejects=rejects, dry_run=dry_run, as_json=json)
+    options = "" if date_format == ISO else f" --date-format {date_format}"
+    render.imported(imported, rejects=rejects, again=options, dry_run=dry_run, as_json=json)
     if imported.rejected:
         raise typer.Exit(int(ExitCode.PARTIAL))
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from certjobs.db.sqlfiles import IN_PAGES, statement
+from certjobs.db.sqlfiles import statement, stream
 from certjobs.db.tables import certifications, peer_mentors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from datetime import date
 
 
@@ -45,18 +45,19 @@ class Certifications:
         chapter: str | None = None,
         within: int | None = None,
         limit: int | None = None,
-    ) -> Iterator[Certification]:
+    ) -> Generator[Certification]:
         """Yield certifications by mentor and day of issue, or the next to end first where ``within`` days are given."""
-        rows = self._connection.execute(
+        return stream(
+            self._connection,
             statement("list_certifications"),
             {"ref": ref, "mentor": mentor, "org": org, "chapter": chapter, "within": within, "limit": limit},
-            execution_options=IN_PAGES,
+            Certification,
         )
-        return (Certification(*row) for row in rows)
 
     def find(self, ref: str) -> Certification | None:
         """Return one certification, or None."""
-        return next(self.listed(ref=ref), None)
+        found = list(self.listed(ref=ref))
+        return found[0] if found else None
 
     def lock_mentor_of(self, ref: str) -> bool:
         """Lock the mentor of a certification, as every writer does before it touches certifications; False for none."""

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from certjobs.db.sqlfiles import IN_PAGES, statement
+from certjobs.db.sqlfiles import statement, stream
 from certjobs.db.tables import coordinator_assignments, coordinators
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,14 @@ class Coordinators:
         chapter: str | None = None,
         without_mentors: bool = False,
         limit: int | None = None,
-    ) -> Iterator[Coordinator]:
+    ) -> Generator[Coordinator]:
         """Yield coordinators by address."""
-        rows = self._connection.execute(
+        return stream(
+            self._connection,
             statement("list_coordinators"),
             {"mentor": mentor, "org": org, "chapter": chapter, "without_mentors": without_mentors, "limit": limit},
-            execution_options=IN_PAGES,
+            Coordinator,
         )
-        return (Coordinator(*row) for row in rows)
 
     def find_for_update(self, address: str) -> tuple[int, Coordinator] | None:
         """Lock and return a coordinator by address, however its letters are cased, with the id; None for none."""

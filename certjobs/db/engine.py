@@ -80,6 +80,7 @@ def create_engine(url: URL, *, application_name: str, statement_timeout: float, 
         "idle_in_transaction_session_timeout": f"{int(statement_timeout * 1000)}",
         "client_connection_check_interval": "5000",
         "TimeZone": "UTC",
+        "DateStyle": "ISO",
         "search_path": "public",
     }
     engine = sa.create_engine(

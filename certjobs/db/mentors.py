@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from certjobs.db.sqlfiles import IN_PAGES, statement
+from certjobs.db.sqlfiles import statement, stream
 from certjobs.db.tables import (
     certifications,
     chapters,
@@ -17,7 +17,7 @@ from certjobs.db.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Sequence
     from datetime import date, datetime
     from uuid import UUID
 
@@ -197,9 +197,10 @@ class Mentors:
         ready: bool = False,
         without_coordinator: bool = False,
         limit: int | None = None,
-    ) -> Iterator[Listed]:
+    ) -> Generator[Listed]:
         """Yield mentors by reference, or the next to expire first where ``within`` days are given."""
-        rows = self._connection.execute(
+        return stream(
+            self._connection,
             statement("list_mentors"),
             {
                 "org": org,
@@ -211,9 +212,8 @@ class Mentors:
                 "without_coordinator": without_coordinator,
                 "limit": limit,
             },
-            execution_options=IN_PAGES,
+            Listed,
         )
-        return (Listed(*row) for row in rows)
 
     def history(self, mentor_id: int, limit: int) -> Sequence[Event]:
         """Return what happened to a mentor, newest first."""

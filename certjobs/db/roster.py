@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy as sa
 
-from certjobs.db.sqlfiles import IN_PAGES, statement
-from certjobs.domain.roster_row import Problem, Row
+from certjobs.db.sqlfiles import statement, stream
+from certjobs.domain.roster_row import Kept, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
+    from certjobs.domain.roster_row import Row
     from certjobs.ports import Advance
 
 _LOCK_MENTORS = sa.text(
@@ -77,10 +78,9 @@ class Roster:
         found: int = self._connection.execute(sa.text("SELECT count(*) FROM roster_contradictions")).scalar_one()
         return found
 
-    def contradictions(self, limit: int | None = None) -> Iterator[Problem]:
+    def contradictions(self, limit: int | None = None) -> Generator[Problem]:
         """Yield what ``find_contradictions`` found, by line."""
-        rows = self._connection.execute(_CONTRADICTIONS, {"limit": limit}, execution_options=IN_PAGES)
-        return (Problem(*row) for row in rows)
+        return stream(self._connection, _CONTRADICTIONS, {"limit": limit}, Problem)
 
     def leave_out_contradictions(self) -> int:
         """Take the lines that contradict earlier ones out of the staged rows; return how many lines they were."""
@@ -118,13 +118,15 @@ class Roster:
         ).scalar_one()
         return rows
 
-    def rows(self, organisation_id: int | None) -> Iterator[Row]:
+    def rows(self, organisation_id: int | None) -> Generator[Kept]:
         """Yield the roster, a row a certification, by mentor and certificate reference, as one moment of it."""
-        found = self._connection.execute(
-            statement("roster_rows"), {"organisation_id": organisation_id}, execution_options=IN_PAGES
-        )
-        for ref, name, organisation, chapter, names, addresses, *certificate in found:
-            yield Row(0, ref, name, organisation, chapter, tuple(zip(names, addresses, strict=True)), *certificate)
+        return stream(self._connection, statement("roster_rows"), {"organisation_id": organisation_id}, _kept)
+
+
+def _kept(
+    ref: str, name: str, organisation: str, chapter: str, names: list[str], addresses: list[str], *certificate: str
+) -> Kept:
+    return Kept(ref, name, organisation, chapter, tuple(zip(names, addresses, strict=True)), *certificate)
 
 
 @lru_cache(maxsize=20_000)  # written out once for the mentors that share them: a list costs more than all the rest

@@ -26,7 +26,7 @@ VERSION_TABLE = "certjobs_schema_version"
 _MIGRATION_LOCK = 0x63657274  # "cert": one upgrade at a time in a database
 _WAIT_FOR_TABLES = "10s"
 _NIGHTS_INDEX = "ix_peer_mentors_active_expiry"
-_CREATE_FUNCTION = re.compile(r"^CREATE FUNCTION (?P<name>\w+)", re.MULTILINE)
+_CREATE_FUNCTION = re.compile(r"^CREATE (?:OR REPLACE )?FUNCTION (?P<name>\w+)", re.MULTILINE)
 _CREATE_TRIGGER = re.compile(r"^CREATE TRIGGER (?P<name>\w+) [^;]*? ON (?P<table>\w+)", re.MULTILINE)
 OLDEST_SERVER = 150000
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
-IN_PAGES = {"yield_per": 2000}  # for results that may be as long as the roster: fetched as they are read
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+T = TypeVar("T")
+
+PAGE = 2000  # rows fetched at a time of a result that may be as long as the roster
 DIRECTORY = Path(__file__).parent / "sql"
 
 
@@ -15,3 +21,15 @@ DIRECTORY = Path(__file__).parent / "sql"
 def statement(name: str) -> sa.TextClause:
     """Return the statement in ``sql/<name>.sql``; its parameters are written ``:name``."""
     return sa.text((DIRECTORY / f"{name}.sql").read_text(encoding="utf-8"))
+
+
+def stream(
+    connection: sa.Connection, query: sa.TextClause, values: Mapping[str, Any], make: Callable[..., T]
+) -> Generator[T]:
+    """Yield what a query finds, made of its columns, in memory that does not grow with it.
+
+    Its cursor is open until the last one was taken or the generator is closed.
+    """
+    with connection.execute(query, values, execution_options={"yield_per": PAGE}) as rows:
+        for row in rows:
+            yield make(*row)

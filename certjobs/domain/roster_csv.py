@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import re
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from certjobs.domain.roster_row import (
     ISO,
     MENTOR_COLUMNS,
     DateFormat,
+    Kept,
     Problem,
     Row,
     RowReader,
@@ -126,7 +128,7 @@ class RosterFile:
         self.header = [name.strip() for name in header]
         _check(self.header, self._called())
 
-    def records(self) -> Iterator[Record]:
+    def records(self) -> Generator[Record]:
         """Yield every data line that is not empty, from the first; one pass at a time."""
         recent: list[str] = []  # the lines of the record being read, for one that is no CSV
         rows = self._rows()
@@ -183,6 +185,10 @@ class RosterFile:
         """Yield the lines from the beginning, each put to ``recent`` too."""
         text = self._text()
         try:
+            first = text.readline().removeprefix("\ufeff")  # the mark, where the encoding was named
+            if first:
+                recent.append(first)
+                yield first
             for line in text:
                 recent.append(line)
                 yield line
@@ -209,9 +215,7 @@ def _check(header: Sequence[str], encoding: str) -> None:
         for number, name in enumerate(header, start=1)
         if name not in (*COLUMNS, *REJECT_COLUMNS)
     ]
-    problems += [
-        Problem(1, name, "the column stands twice") for name in dict.fromkeys(header) if header.count(name) > 1
-    ]
+    problems += [Problem(1, name, "the column stands twice") for name, times in Counter(header).items() if times > 1]
     problems += [Problem(1, name, "the column is missing") for name in MENTOR_COLUMNS if name not in header]
     given = [name for name in CERTIFICATE_COLUMNS if name in header]
     if given:
@@ -244,7 +248,10 @@ def write_rejects(
     kept = [position for position, name in enumerate(header) if name not in REJECT_COLUMNS]
     writer.writerow([*REJECT_COLUMNS, *(header[position] for position in kept)])
     for cells, problems in rejected:
-        own = [cells[position] for position in kept] if len(cells) == len(header) else cells
+        if len(cells) == len(header):
+            own = [cells[position] for position in kept]
+        else:  # of a rejects file, whose own columns come first, or of any other
+            own = list(cells[len(REJECT_COLUMNS) if tuple(header[:2]) == REJECT_COLUMNS else 0 :])
         reasons = "; ".join(f"{each.column}: {each.reason}" if each.column else each.reason for each in problems)
         writer.writerow([problems[0].line, reasons, *own])
 
@@ -256,18 +263,37 @@ class RosterWriter:
         """Write the header to a stream that leaves line ends as they are."""
         self._writer = csv.writer(out, lineterminator="\r\n")
         self._writer.writerow(COLUMNS)
-        self._rows = RowReader(COLUMNS, DateFormat(ISO), "UTF-8")
+        self._reader = RowReader(COLUMNS, DateFormat(ISO), "UTF-8")
+        self._people: dict[str, tuple[str, str]] = {}
         self._line = 1
 
-    def write(self, row: Row) -> list[Problem]:
-        """Write one row, in the spelling in which import keeps it, and return why import would not take it."""
+    def write(self, row: Kept) -> list[Problem]:
+        """Write one row, names in the spelling in which import keeps them; return why import would not take it so."""
         self._line += 1
+        keys = (row.mentor_ref, row.organisation, row.certificate_ref or "")
         cells = [
-            *(canonical(value) for value in (row.mentor_ref, row.name, row.organisation, row.chapter)),
+            row.mentor_ref,
+            canonical(row.name),
+            row.organisation,
+            canonical(row.chapter),
             write_coordinators(row.coordinators),
-            canonical(row.certificate_ref or ""),
-            *(str(day or "") for day in (row.issued_on, row.expires_on, row.withdrawn_on)),
+            row.certificate_ref or "",
+            *(day or "" for day in (row.issued_on, row.expires_on, row.withdrawn_on)),
         ]
         self._writer.writerow(cells)
-        read = self._rows.read(self._line, cells)
-        return [] if isinstance(read, Row) else read
+        read = self._reader.read(self._line, cells)
+        problems = [] if isinstance(read, Row) else read
+        problems += [
+            Problem(self._line, column, "has another spelling in the roster than import would give it")
+            for column, key in zip(("mentor_ref", "organisation", "certificate_ref"), keys, strict=True)
+            if canonical(key) != key
+        ]
+        return problems + [problem for pair in row.coordinators for problem in self._person(*pair)]
+
+    def _person(self, name: str, address: str) -> Iterator[Problem]:
+        """Yield what is wrong with a coordinator among all of them: an address is one person's, in one spelling."""
+        key = canonical(address).lower()
+        if self._people.setdefault(key, (name, address)) != (name, address):
+            yield Problem(self._line, "coordinators", "an address stands in the roster twice, in two spellings")
+        elif key != address.lower():
+            yield Problem(self._line, "coordinators", "an address has another spelling than import would give it")

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from datetime import date
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ MAX_LENGTH = {
     "coordinators": 10_000,
     "certificate_ref": 100,
 }
+MOST = MAX_LENGTH["coordinators"]
 MAX_COORDINATOR_NAME = 200
 MAX_ADDRESS = 254
 EARLIEST = date(1900, 1, 1)
@@ -74,6 +76,20 @@ class Row(NamedTuple):
     withdrawn_on: date | None
 
 
+class Kept(NamedTuple):
+    """One row as the roster has it, which may be more than a file can hold: the days as PostgreSQL writes them."""
+
+    mentor_ref: str
+    name: str
+    organisation: str
+    chapter: str
+    coordinators: tuple[tuple[str, str], ...]
+    certificate_ref: str | None
+    issued_on: str | None
+    expires_on: str | None
+    withdrawn_on: str | None
+
+
 def is_address(text: str) -> bool:
     """Tell whether a text can be an e-mail address."""
     return len(text) <= MAX_ADDRESS and _ADDRESS.fullmatch(text) is not None and text.isprintable()
@@ -118,7 +134,8 @@ class DateFormat:
         tokens = [token or re.escape(between) for token, between in _DATE_FORMAT.findall(text)]
         known = _DATE_TOKENS | _SHORT_TOKENS
         parts = sorted(token[0] for token in tokens if token in known)
-        if parts != ["D", "M", "Y"] or "".join(t for pair in _DATE_FORMAT.findall(text) for t in pair) != text:
+        whole = "".join(part for pair in _DATE_FORMAT.findall(text) for part in pair) == text
+        if parts != ["D", "M", "Y"] or not whole or _could_be_two(text):
             msg = f"{text!r} is no date format"
             raise ValueError(msg)
         self.text = text
@@ -150,6 +167,13 @@ class DateFormat:
         return next((f", or try {what}" for pattern, what in _GUESSES if pattern.fullmatch(value)), "")
 
 
+def _could_be_two(text: str) -> bool:
+    """Tell whether a format lets digits be read in two ways: a D or M of one or two, with no separator beside it."""
+    tokens = [token for token, _ in _DATE_FORMAT.findall(text)]
+    pairs = [pair for pair in pairwise(tokens) if all(pair)]
+    return any(not set(pair).isdisjoint(_SHORT_TOKENS) for pair in pairs)
+
+
 class RowReader:
     """Turns the cells of a line into a Row, or into the problems it has."""
 
@@ -172,6 +196,12 @@ class RowReader:
         if not (joined.isprintable() and (joined.isascii() or unicodedata.is_normalized("NFC", joined))):
             if any("\udc80" <= character <= "\udcff" for character in joined):
                 return [Problem(line, "", self._undecodable)]
+            if any(len(cell) > MOST for cell in (*given, *certificate)):  # to spell it anew could take for ever
+                return [
+                    Problem(line, column, f"longer than {MAX_LENGTH.get(column, MOST)} characters")
+                    for column, cell in zip(COLUMNS, (*given, *certificate), strict=True)
+                    if len(cell) > MAX_LENGTH.get(column, MOST)
+                ]
             given, certificate = [canonical(cell) for cell in given], [canonical(cell) for cell in certificate]
             problems += _hidden_problems(line, [*given, *certificate])
         ref, name, organisation, chapter, cell = given
@@ -278,7 +308,7 @@ def write_coordinators(coordinators: Iterable[tuple[str, str]]) -> str:
     """Return the cell that ``read_coordinators`` reads as these (name, address)."""
     return "|".join(
         f"{_written(canonical(name))} <{canonical(address).lower()}>"
-        for name, address in sorted(coordinators, key=lambda each: each[1])
+        for name, address in sorted(coordinators, key=lambda each: canonical(each[1]).lower())
     )
 
 

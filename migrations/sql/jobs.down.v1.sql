@@ -1,5 +1,6 @@
 DROP FUNCTION certjobs_pause_expired(bigint[], date);
 DROP FUNCTION certjobs_notice_key(text, bigint, date, integer, bigint);
+DROP FUNCTION IF EXISTS certjobs_notice_digest(text, text, date, integer, text);
 DROP FUNCTION certjobs_abandon_dead_runs(uuid);
 DROP FUNCTION certjobs_acquire_lock(text, uuid, text);
 DROP FUNCTION certjobs_session_start();

@@ -1,4 +1,4 @@
-"""The roster's whole life: its audit, forgetting on request, and retention."""
+"""The roster's whole life: its audit, forgetting on request, retention, and pausing in one statement."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ def upgrade() -> None:
     run_sql("roster_events_tables.v1")
     run_sql("roster_audit.v1")
     run_sql("retention.v1")
+    run_sql("pause.v2")
 
 
 def downgrade() -> None:
-    """Remove what was added, and let the audit refuse every change of it again."""
+    """Remove what was added, and let the audit refuse every change of it again.
+
+    The function that pauses stays as it is: it does the same.
+    """
     run_sql("roster_audit.down.v1")

@@ -4,11 +4,15 @@ WITH named AS MATERIALIZED (
     SELECT DISTINCT m.id AS mentor_id, s.coordinator_addresses
       FROM roster_staging s
       JOIN peer_mentors m ON m.external_ref = s.mentor_ref
+), known AS MATERIALIZED (
+    SELECT DISTINCT ON (lower(k.address)) lower(k.address) AS spelling, k.id
+      FROM coordinators k
+     ORDER BY lower(k.address), k.address = lower(k.address) DESC, k.id
 ), wanted AS MATERIALIZED (
-    SELECT n.mentor_id, c.id AS coordinator_id
+    SELECT n.mentor_id, known.id AS coordinator_id
       FROM named n
      CROSS JOIN LATERAL unnest(n.coordinator_addresses) AS given (address)
-      JOIN coordinators c ON lower(c.address) = given.address
+      JOIN known ON known.spelling = given.address
 ), removed AS (
     DELETE FROM coordinator_assignments a
      USING named n

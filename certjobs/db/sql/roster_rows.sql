@@ -1,6 +1,6 @@
 -- By bytes, not by a language's alphabet: the order must be the same on every server.
 SELECT m.external_ref, m.name, o.code, ch.name, coalesce(k.names, '{}') AS names, coalesce(k.addresses, '{}') AS addresses,
-       c.external_ref, c.issued_on, c.expires_on, c.withdrawn_on
+       c.external_ref, c.issued_on::text, c.expires_on::text, c.withdrawn_on::text
   FROM peer_mentors m
   JOIN organisations o ON o.id = m.organisation_id
   JOIN chapters ch ON ch.id = m.chapter_id

