@@ -26,6 +26,7 @@ CREATE OR REPLACE FUNCTION certjobs_pause_expired(p_mentor_ids bigint[], p_today
 RETURNS TABLE (mentor_id bigint, mentor_ref text, organisation text, chapter text, certification_expiry date,
                recipients integer, has_coordinator boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+SET plan_cache_mode = force_custom_plan -- one plan for every list of mentors would suit a list of ten
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -75,3 +76,6 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION certjobs_notice_digest(text, text, date, integer, text) TO certjobs_job;
+
+-- The same for the function that keeps certification_expiry: an application's session lives long.
+ALTER FUNCTION certjobs_refresh_certification_expiry(bigint[]) SET plan_cache_mode = force_custom_plan;

@@ -46,3 +46,5 @@ BEGIN
     RETURN NULL;
 END
 $$;
+
+ALTER FUNCTION certjobs_refresh_certification_expiry(bigint[]) RESET plan_cache_mode;

@@ -501,6 +501,7 @@ COMMENT ON FUNCTION public.certjobs_owner_is_dead(pid integer, session_start tim
 CREATE FUNCTION public.certjobs_pause_expired(p_mentor_ids bigint[], p_today date) RETURNS TABLE(mentor_id bigint, mentor_ref text, organisation text, chapter text, certification_expiry date, recipients integer, has_coordinator boolean)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_custom_plan'
     AS $$
 #variable_conflict use_column
 BEGIN
@@ -553,6 +554,7 @@ $$;
 CREATE FUNCTION public.certjobs_refresh_certification_expiry(mentor_ids bigint[]) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_custom_plan'
     AS $$
 BEGIN
     PERFORM 1 FROM public.peer_mentors WHERE id = ANY (mentor_ids) ORDER BY id FOR NO KEY UPDATE;

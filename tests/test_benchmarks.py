@@ -1,0 +1,36 @@
+"""The measurements run; what they find is for people to look at, never a test's to judge."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize(
+    ("arguments", "measured"),
+    [
+        (["--only", "import", "--rows", "400"], ["roster import, 400 rows", "its peak memory"]),
+        (
+            ["--only", "pause", "--sizes", "30000", "--rounds", "3"],
+            ["pausing 1000 of 30 000, in batches", "expiry-check, 1000 of 30 000"],
+        ),
+    ],
+)
+def test_measures_beside_a_yardstick(arguments: list[str], measured: list[str]) -> None:
+    """Each measurement runs from an empty server to a ratio beside its yardstick, on a small roster."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--json", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert [each["what"] for each in figures] == measured
+    assert all(each["ratio"] > 0 for each in figures)
