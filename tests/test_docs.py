@@ -123,3 +123,12 @@ def test_every_table_stands_in_the_privacy_document() -> None:
     text = (ROOT / "docs" / "privacy.md").read_text(encoding="utf-8")
     told = {name for name in re.findall(r"`(\w+)`", text) if "_" in name or name in metadata.tables}
     assert {name for name in told if not name.startswith(PREFIX)} == set(metadata.tables)
+
+
+def test_examples_in_help_keep_their_lines(certjobs: Certjobs) -> None:
+    """Each command's help shows its examples one a line, as they are typed, and no mark that is for the program."""
+    for name in commands():
+        text = certjobs(*name.split()[1:], "--help").stdout
+        assert "\\b" not in text, name
+        examples = [line for line in text.split("\n") if line.startswith("    certjobs ")]
+        assert examples, name

@@ -8,6 +8,7 @@ import typer
 
 from certjobs import __version__
 from certjobs.cli import certs, coordinators, db, guard, jobs, local, mentors, orgs, roster, runs
+from certjobs.cli.commands import Commands
 from certjobs.cli.options import exits
 from certjobs.errors import ExitCode
 
@@ -38,12 +39,11 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Stand for the program itself."""
+    """Nightly jobs that keep expired peer mentors off the public website and warn their coordinators in time."""
 
 
 def _make(parts: Iterable[Part]) -> typer.Typer:
-    made = typer.Typer(
-        help="Nightly jobs that keep expired peer mentors off the public website and warn their coordinators in time.",
+    made = Commands(
         epilog=EPILOG,
         no_args_is_help=True,
         rich_markup_mode=None,

