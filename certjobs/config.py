@@ -119,6 +119,7 @@ class Settings(BaseSettings):
     retention_days: int | None = Field(
         default=None,
         ge=90,
+        le=36_500,
         description="How long `retention` keeps audit, finished notices, runs and refused sets; at least 90. "
         "Unset means for ever.",
     )

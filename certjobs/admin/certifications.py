@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from certjobs.admin import find
 from certjobs.admin.mentors import BY_JOB
-from certjobs.domain.roster_row import EARLIEST, canonical, refused
+from certjobs.domain.roster_row import EARLIEST, canonical, composed, refused
 from certjobs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def listed(transaction: UnitOfWork, **filters: Any) -> Iterator[Iterator[Certifi
     Raises UsageError for a mentor, organisation or chapter that does not exist.
     """
     with transaction(bulk=True) as store:
-        find.filters(store, filters.get("org"), filters.get("chapter"))
+        filters = find.filters(store, filters)
         if filters.get("mentor"):
-            find.mentor(store, filters["mentor"])
+            filters["mentor"] = find.mentor(store, filters["mentor"], lock=False).ref
         with closing(store.certifications.listed(**filters)) as found:
             yield found
 
@@ -67,7 +67,7 @@ def add(
         calendar.today(mentor.organisation, mentor.time_zone)
         there = store.certifications.find(name)
         if there is not None:
-            if (there.mentor_ref, there.issued_on, there.expires_on) == (mentor_ref, issued_on, expires_on):
+            if (there.mentor_ref, there.issued_on, there.expires_on) == (mentor.ref, issued_on, expires_on):
                 return CertificationChanged(there, changed=False, note="Was there already.")
             msg = f"There is a certification {name} already, of {there.mentor_ref}."
             raise UsageError(msg, hint="Give another --ref, or change that one: `certjobs certs renew`.")
@@ -92,11 +92,11 @@ def renew(
         _check_days(issued, expires_on)
         if (issued, expires_on) == (found.issued_on, found.expires_on):
             return CertificationChanged(found, changed=False, note="Was so already.")
-        if expires_on < found.expires_on:
-            msg = f"{ref} is valid to {found.expires_on} already, longer than {expires_on}."
+        if found.expires_on is None or expires_on < found.expires_on:
+            msg = f"{ref} is valid to {found.expires_on or 'a day without end'} already, longer than {expires_on}."
             raise UsageError(msg, hint="To end it earlier: certjobs certs withdraw.")
-        store.certifications.change(ref, issued_on=issued, expires_on=expires_on)
-        return _changed(store, ref, calendar)
+        store.certifications.change(found.certificate_ref, issued_on=issued, expires_on=expires_on)
+        return _changed(store, found.certificate_ref, calendar)
 
 
 def withdraw(
@@ -109,8 +109,10 @@ def withdraw(
     with transaction() as store:
         found = _find_for_update(store, ref, calendar)
         mentor = find.mentor(store, found.mentor_ref)
-        day = None if undo else on or calendar.today(mentor.organisation, mentor.time_zone)
-        if day == found.withdrawn_on or (found.withdrawn_on is not None and on is None and not undo):
+        today = calendar.today(mentor.organisation, mentor.time_zone)
+        day = None if undo else on or today
+        gone = found.withdrawn_on is not None and found.withdrawn_on <= today
+        if day == found.withdrawn_on or (gone and on is None and not undo):
             return CertificationChanged(found, changed=False, note="Was so already.")
         if day is not None and day < EARLIEST:
             msg = f"{day} lies before {EARLIEST.year}."
@@ -118,8 +120,10 @@ def withdraw(
         if day is not None and found.withdrawn_on is not None:
             msg = f"{ref} was withdrawn from {found.withdrawn_on} on."
             raise UsageError(msg, hint="Take that back first: certjobs certs withdraw --undo.")
-        store.certifications.change(ref, withdrawn_on=day)
-        return _changed(store, ref, calendar)
+        store.certifications.change(found.certificate_ref, withdrawn_on=day)
+        changed = _changed(store, found.certificate_ref, calendar)
+    lasting = "Change it where the roster comes from as well: the next import of it counts."
+    return replace(changed, note=f"{changed.note} {lasting}" if changed.note else lasting)
 
 
 def _check_days(issued_on: date, expires_on: date) -> None:
@@ -130,7 +134,7 @@ def _check_days(issued_on: date, expires_on: date) -> None:
 
 
 def _find(store: Store, ref: str) -> Certification:
-    found = store.certifications.find(ref)
+    found = store.certifications.find(composed(ref))
     if found is None:
         msg = f"There is no certification {ref[:100]!r}."
         raise UsageError(msg, hint="See `certjobs certs list --mentor MENTOR`.")
@@ -138,7 +142,7 @@ def _find(store: Store, ref: str) -> Certification:
 
 
 def _find_for_update(store: Store, ref: str, calendar: Calendar) -> Certification:
-    store.certifications.lock_mentor_of(ref)
+    store.certifications.lock_mentor_of(composed(ref))
     found = _find(store, ref)
     mentor = find.mentor(store, found.mentor_ref)
     calendar.today(mentor.organisation, mentor.time_zone)

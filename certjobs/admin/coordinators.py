@@ -36,7 +36,7 @@ def listed(transaction: UnitOfWork, **filters: Any) -> Iterator[Iterator[Coordin
     Raises UsageError for an organisation or chapter that does not exist.
     """
     with transaction(bulk=True) as store:
-        find.filters(store, filters.get("org"), filters.get("chapter"))
+        filters = find.filters(store, filters)
         with closing(store.coordinators.listed(**filters)) as found:
             yield found
 
@@ -93,11 +93,14 @@ def change(
 def remove(transaction: UnitOfWork, address: str) -> CoordinatorChanged:
     """Take a coordinator out, with name and address. Notices still owed go to the mentors' other coordinators.
 
-    Raises UsageError for an unknown coordinator.
+    An address in several spellings is one. Raises UsageError for an unknown coordinator.
     """
     with transaction() as store:
+        store.coordinators.lock_mentors_of(address.strip())
         coordinator_id, found = find.coordinator(store, address)
         alone = store.coordinators.remove(coordinator_id)
+        while (other := store.coordinators.find_for_update(found.address)) is not None:  # in another spelling
+            alone += store.coordinators.remove(other[0])
     see = "see `certjobs mentors list --without-coordinator`"
     note = f"{counted(alone, 'mentor')} without a coordinator now: {see}." if alone else None
     return CoordinatorChanged(replace(found, mentors=0), changed=True, note=note)

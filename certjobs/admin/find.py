@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from certjobs.domain.roster_row import canonical, composed
 from certjobs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 KNOWN = 10  # names that an error lists
 
 
-def mentor(store: Store, ref: str) -> MentorState:
-    """Lock and return a mentor by reference. Raises UsageError where there is none."""
-    found = store.mentors.find_for_update(ref)
+def mentor(store: Store, ref: str, *, lock: bool = True, for_removal: bool = False) -> MentorState:
+    """Return a mentor by reference, locked unless it is only to be read. Raises UsageError where there is none."""
+    found = store.mentors.find(composed(ref), lock=lock, for_removal=for_removal)
     if found is None:
         msg = f"There is no mentor with the reference {ref[:100]!r}."
         raise UsageError(
@@ -37,14 +38,20 @@ def coordinator(store: Store, address: str) -> tuple[int, Coordinator]:
     return found
 
 
-def filters(store: Store, org: str | None, chapter: str | None) -> None:
-    """Raise UsageError where a listing is to be narrowed to an organisation or chapter that does not exist."""
+def filters(store: Store, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the filters of a listing in the roster's spelling.
+
+    Raises UsageError where it is to be narrowed to an organisation or chapter that does not exist.
+    """
+    org, chapter = given.get("org"), given.get("chapter")
     organisations = [store.organisations.get(org)] if org else store.organisations.all()
     if chapter is None:
-        return
+        return given
+    chapter = canonical(chapter)
     names = {name for each in organisations for name in store.organisations.chapters(each.id)}
     if chapter.lower() not in {name.lower() for name in names}:
         raise unknown_chapter(chapter, names)
+    return given | {"chapter": chapter}
 
 
 def unknown_chapter(name: str, known: Iterable[str]) -> UsageError:

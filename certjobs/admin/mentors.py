@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from certjobs.admin import find
 from certjobs.domain.roster_row import canonical, refused
 from certjobs.domain.text import counted
-from certjobs.errors import StatementFailed, UsageError
+from certjobs.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,7 +52,7 @@ def listed(transaction: UnitOfWork, **filters: Any) -> Iterator[Iterator[Listed]
     Raises UsageError for an organisation or chapter that does not exist.
     """
     with transaction(bulk=True) as store:
-        find.filters(store, filters.get("org"), filters.get("chapter"))
+        filters = find.filters(store, filters)
         with closing(store.mentors.listed(**filters)) as found:
             yield found
 
@@ -60,15 +60,15 @@ def listed(transaction: UnitOfWork, **filters: Any) -> Iterator[Iterator[Listed]
 def show(transaction: UnitOfWork, ref: str, *, calendar: Calendar) -> Shown:
     """Return everything about one mentor. Raises UsageError for an unknown one."""
     with transaction() as store:
-        mentor = find.mentor(store, ref)
+        mentor = find.mentor(store, ref, lock=False)
         expiry = mentor.certification_expiry
         today = calendar.today(mentor.organisation, mentor.time_zone)
         return Shown(
             mentor,
             store.mentors.name(mentor.id),
             (expiry - today).days if expiry else None,
-            list(store.certifications.listed(mentor=ref)),
-            list(store.coordinators.listed(mentor=ref)),
+            list(store.certifications.listed(mentor=mentor.ref)),
+            list(store.coordinators.listed(mentor=mentor.ref)),
             store.mentors.history(mentor.id, HISTORY),
         )
 
@@ -165,15 +165,9 @@ def erase(transaction: UnitOfWork, ref: str) -> MentorState:
     """Remove a mentor and everything personal, for good, and return who that was.
 
     The audit stays, and tells of nobody: an internal id that leads nowhere, days, events. Notices not yet sent are
-    suppressed. Raises UsageError for an unknown mentor, and where tables of the application still refer to this one.
+    suppressed. Raises UsageError for an unknown mentor, StatementFailed where tables of the application refer to it.
     """
-    try:
-        with transaction() as store:
-            mentor = find.mentor(store, ref)
-            store.mentors.erase(mentor.id)
-    except StatementFailed as exc:
-        if "ForeignKeyViolation" not in exc.reason:
-            raise
-        msg = f"Other tables of the application still refer to {ref[:100]}; nothing was erased."
-        raise UsageError(msg, hint="Erase the mentor in the application first.") from exc
+    with transaction() as store:
+        mentor = find.mentor(store, ref, for_removal=True)
+        store.mentors.erase(mentor.id)
     return mentor

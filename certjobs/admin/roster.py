@@ -58,8 +58,9 @@ def import_roster(
 
     Idempotent by the external references of mentors and certifications. Without ``rejects`` it is all of the file or
     nothing: raises RosterRejected with the problems of its lines. With it the good lines go in, and the others are
-    written there, in the file's order, before anything is committed. Raises UsageError for a day to come, and
-    RosterRejected where nothing of the file can be understood; then nothing was written.
+    written there, in the file's order, before anything is committed; the caller gives the file its name after. Raises
+    UsageError for a day to come, and RosterRejected where nothing of the file can be understood; then nothing was
+    written.
     """
     file = RosterFile(stream, layout)
     reading = _Reading(file, stream)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from certjobs.cli.administration import administering
+from certjobs.cli.administration import administering, confirmed
 from certjobs.cli.commands import Commands
 from certjobs.cli.options import ADMIN_EXITS, Chapter, Debug, DryRun, Json, Limit, Local, Org, Reason
 
@@ -111,12 +111,15 @@ def set_(
 def remove(
     address: Address,
     reason: Reason,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first; on a terminal it asks otherwise.")] = False,
     dry_run: DryRun = False,
     local: Local = False,
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - read by main
 ) -> None:
     r"""Remove a coordinator, with name and address. Notices still owed go to the mentors' other coordinators.
+
+    Remove the coordinator where the roster comes from as well, or the next import brings them back.
 
     \b
     Example:
@@ -125,6 +128,8 @@ def remove(
     from certjobs.admin import coordinators
     from certjobs.cli import render
 
+    if not (yes or dry_run):
+        confirmed("Remove this coordinator for good?")
     with administering(local=local, json=json, dry_run=dry_run, reason=reason) as (_, transaction):
         changed = coordinators.remove(transaction, address)
     render.coordinator_changed(changed, dry_run=dry_run, as_json=json, removed=True)

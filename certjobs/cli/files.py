@@ -99,6 +99,8 @@ def _temporary(path: Path) -> Any:
 def _explained(what: str, kind: type[CertjobsError] = CertjobsError) -> Iterator[None]:
     try:
         yield
+    except BrokenPipeError:
+        raise  # the reader has read enough
     except OSError as exc:
         msg = f"{what[0].upper()}{what[1:]} cannot be written: {exc.strerror}."
         raise kind(

@@ -41,7 +41,8 @@ def expiry_check(
     would pause unusually many stores the set, pauses none of them and exits 4 until a person approves it.
 
     On a roster that was never checked before, many may have expired long ago. With --baseline they are paused and their
-    notices recorded as suppressed. The guard stands before that too: approve the set it names, and run the same again.
+    notices recorded as suppressed. A baseline pauses only what a person approved, however few: it stores the set and
+    exits 4; approve the set it names, and run the same again.
 
     \b
     Examples:

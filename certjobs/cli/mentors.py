@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from certjobs.cli.administration import administering
+from certjobs.cli.administration import administering, confirmed
 from certjobs.cli.commands import Commands
 from certjobs.cli.options import (
     ADMIN_EXITS,
@@ -244,8 +243,8 @@ def erase(
     from certjobs.cli import render
 
     reason = clean_reason(reason)
-    if not (yes or dry_run) and sys.stdin.isatty():
-        typer.confirm(f"Erase {mentor} for good? This cannot be undone.", abort=True)
+    if not (yes or dry_run):
+        confirmed(f"Erase {mentor} for good? This cannot be undone.")
     with administering(local=local, json=json, dry_run=dry_run, reason=reason) as (_, transaction):
         erased = mentors.erase(transaction, mentor)
     render.mentor_erased(erased, dry_run=dry_run, as_json=json)

@@ -35,7 +35,17 @@ if TYPE_CHECKING:
     from certjobs.ports import Advance, Progress
 
 TABLE_ROWS = 100  # of a list, unless --limit says otherwise
-HEADINGS = {"certification_expiry": "valid to", "mentor_ref": "mentor", "certificate_ref": "certificate"}
+HEADINGS = {
+    "certification_expiry": "valid to",
+    "mentor_ref": "mentor",
+    "certificate_ref": "certificate",
+    "organisation": "org",
+    "issued_on": "issued",
+    "expires_on": "expires",
+    "withdrawn_on": "withdrawn",
+    "ends_on": "valid to",
+    "days_left": "days",
+}
 PLAIN_WIDTH = 110  # of tables in a pipe, where there is no terminal to ask
 
 
@@ -55,7 +65,8 @@ def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[object]]
         numbers = bool(rows) and all(
             isinstance(row[position], int) and not isinstance(row[position], bool) for row in rows
         )
-        table.add_column(heading, justify="right" if numbers else "left", overflow="fold")
+        days = any(isinstance(row[position], date) for row in rows)
+        table.add_column(heading, justify="right" if numbers else "left", overflow="fold", no_wrap=days)
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     _console().print(table)
@@ -276,7 +287,7 @@ def imported(found: Imported, *, rejects: Path | None, again: str, dry_run: bool
     if as_json:
         _json({"rows": found.rows, "rejected": found.rejected, "dry_run": dry_run, **asdict(changes)})
         return
-    would = "Dry-run: nothing was written. " if dry_run else ""
+    would = "Dry-run: nothing was written to the roster. " if dry_run else ""
     if changes.nothing:
         _say(
             f"{would}{found.rows} rows read; the roster {'already is' if dry_run else 'already was'} as the file says."
@@ -300,7 +311,7 @@ def imported(found: Imported, *, rejects: Path | None, again: str, dry_run: bool
         )
     if found.rejected:
         _say(
-            f"{found.rejected} lines were rejected and stand in {rejects} with the reasons.",
+            f"{counted(found.rejected, 'line')} {'would be' if dry_run else ''} rejected; see {rejects} for why.",
             f"Correct them there, and then: certjobs roster import {quote(str(rejects))}{again}",
         )
 
@@ -425,14 +436,11 @@ def mentor_changed(found: Changed, *, dry_run: bool, as_json: bool, what: str | 
             }
         )
         return
+    would = "would be" if dry_run else "is now"
     if dry_run:
         _say("Dry-run: nothing was written.")
-    if found.changed:
-        _say(
-            f"{state.ref} {'would be' if dry_run else 'is now'} {state.status}."
-            if what is None
-            else f"{state.ref} {what}."
-        )
+    if found.changed and what != "":
+        _say(f"{state.ref} {what or f'{would} {state.status}'}.")
     if found.note:
         _say(f"{state.ref}: {found.note}")
 

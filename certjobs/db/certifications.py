@@ -17,17 +17,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Certification:
-    """A certification, and how long it still counts: ``ends_on`` is its last valid day, ``days_left`` from today."""
+    """A certification, and how long it still counts: ``ends_on`` is its last valid day, ``days_left`` from today.
+
+    Days are None where an application keeps one without end.
+    """
 
     certificate_ref: str
     mentor_ref: str
     organisation: str
     chapter: str
     issued_on: date
-    expires_on: date
+    expires_on: date | None
     withdrawn_on: date | None
-    ends_on: date
-    days_left: int
+    ends_on: date | None
+    days_left: int | None
 
 
 class Certifications:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from certjobs.db.sqlfiles import statement, stream
-from certjobs.db.tables import coordinator_assignments, coordinators
+from certjobs.db.sqlfiles import CHECK_NOW, statement, stream
+from certjobs.db.tables import coordinator_assignments, coordinators, peer_mentors
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -58,11 +58,27 @@ class Coordinators:
         row = self._connection.execute(
             sa.select(coordinators.c.id, coordinators.c.address, coordinators.c.name, coordinators.c.language, assigned)
             .where(sa.func.lower(coordinators.c.address) == address.lower())
-            .order_by(coordinators.c.id)
+            .order_by((coordinators.c.address == sa.func.lower(coordinators.c.address)).desc(), coordinators.c.id)
             .limit(1)
             .with_for_update(of=coordinators)
         ).one_or_none()
         return (row[0], Coordinator(*row[1:])) if row else None
+
+    def lock_mentors_of(self, address: str) -> None:
+        """Lock the mentors of a coordinator in id order, as every writer does before it touches assignments."""
+        theirs = (
+            sa.select(coordinator_assignments.c.mentor_id)
+            .join(coordinators, coordinators.c.id == coordinator_assignments.c.coordinator_id)
+            .where(sa.func.lower(coordinators.c.address) == address.lower())
+        )
+        locked = (
+            sa.select(peer_mentors.c.id)
+            .where(peer_mentors.c.id.in_(theirs))
+            .order_by(peer_mentors.c.id)
+            .with_for_update(key_share=True)
+            .subquery()
+        )
+        self._connection.execute(sa.select(sa.func.count()).select_from(locked))
 
     def add(self, address: str, name: str, language: str) -> None:
         """Add one."""
@@ -80,6 +96,7 @@ class Coordinators:
         )
         self._connection.execute(sa.delete(coordinators).where(coordinators.c.id == coordinator_id))
         self._connection.execute(statement("forget_coordinator"), {"coordinator_id": coordinator_id})
+        self._connection.execute(CHECK_NOW)
         return int(alone)
 
     def assigned(self, mentor_id: int) -> Sequence[int]:
@@ -98,7 +115,5 @@ class Coordinators:
                 )
             )
         if added:
-            self._connection.execute(
-                sa.insert(coordinator_assignments),
-                [{"mentor_id": mentor_id, "coordinator_id": each} for each in added],
-            )
+            rows = [{"mentor_id": mentor_id, "coordinator_id": each} for each in added]
+            self._connection.execute(sa.insert(coordinator_assignments).values(rows))  # one statement, one event

@@ -87,7 +87,7 @@ class GuardedSets:
 
     def approve(self, full_hash: str, *, by: str, reason: str) -> datetime:
         """Let the next runs of 48 hours do this set, and return until when."""
-        now = sa.func.clock_timestamp()
+        now = sa.func.statement_timestamp()  # one moment, however often it is asked for
         until: datetime = self._connection.execute(
             sa.update(guarded_sets)
             .where(guarded_sets.c.hash == full_hash)

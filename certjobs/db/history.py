@@ -9,16 +9,28 @@ import sqlalchemy as sa
 if TYPE_CHECKING:
     from datetime import datetime
 
-_FORGET = sa.text("SELECT * FROM certjobs_forget(:before, :limit)")
+_FORGET = sa.text("SELECT certjobs_forget(:table, :before, :limit)")
 
 
 class History:
     """The audit and other tables that only grow, on one transaction."""
 
+    # Notices first: a pause is kept as long as one of its notices is.
+    TABLES = (
+        "notifications",
+        "mentor_status_events",
+        "certification_events",
+        "roster_events",
+        "scheduler_run_log",
+        "guarded_sets",
+    )
+
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def forget(self, before: datetime, limit: int) -> dict[str, int]:
-        """Delete what is over and older, at most ``limit`` rows of each table; return how many by table."""
-        row = self._connection.execute(_FORGET, {"before": before, "limit": limit}).one()
-        return row._asdict()
+    def forget(self, table: str, before: datetime, limit: int) -> int:
+        """Delete what is over and older in one of ``TABLES``, at most ``limit`` rows; return how many it was."""
+        deleted: int = self._connection.execute(
+            _FORGET, {"table": table, "before": before, "limit": limit}
+        ).scalar_one()
+        return deleted

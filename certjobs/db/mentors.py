@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from certjobs.db.sqlfiles import statement, stream
+from certjobs.db.sqlfiles import CHECK_NOW, statement, stream
 from certjobs.db.tables import (
     certifications,
     chapters,
@@ -81,6 +81,12 @@ class Event:
     detail: str | None
     reason: str | None
     actor: str
+
+
+# An application may keep a day without end, which no date of ours can hold.
+_EXPIRY = sa.case(
+    (sa.func.isfinite(peer_mentors.c.certification_expiry), peer_mentors.c.certification_expiry), else_=None
+)
 
 
 class Mentors:
@@ -157,9 +163,12 @@ class Mentors:
         row = self._connection.execute(statement("pauses_of_run"), {"run_id": run_id}).one()
         return row.pauses, row.notices
 
-    def find_for_update(self, ref: str) -> MentorState | None:
-        """Lock and return a mentor by reference, or None."""
-        row = self._connection.execute(
+    def find(self, ref: str, *, lock: bool, for_removal: bool = False) -> MentorState | None:
+        """Return a mentor by reference, locked where something is to be changed, or None.
+
+        ``for_removal`` locks as a deletion will: to lock more later could deadlock with who adds to the mentor.
+        """
+        query = (
             sa.select(
                 peer_mentors.c.id,
                 peer_mentors.c.external_ref,
@@ -169,13 +178,15 @@ class Mentors:
                 chapters.c.name,
                 peer_mentors.c.status,
                 peer_mentors.c.pause_reason,
-                peer_mentors.c.certification_expiry,
+                _EXPIRY,
             )
             .join(organisations, organisations.c.id == peer_mentors.c.organisation_id)
             .join(chapters, chapters.c.id == peer_mentors.c.chapter_id)
             .where(peer_mentors.c.external_ref == ref)
-            .with_for_update(of=peer_mentors, key_share=True)
-        ).one_or_none()
+        )
+        if lock:
+            query = query.with_for_update(of=peer_mentors, key_share=not for_removal)
+        row = self._connection.execute(query).one_or_none()
         return MentorState(*row) if row else None
 
     def set_status(self, mentor_id: int, status: str, pause_reason: str | None) -> None:
@@ -241,6 +252,7 @@ class Mentors:
             self._connection.execute(sa.delete(table).where(table.c.mentor_id == mentor_id))
         self._connection.execute(sa.delete(peer_mentors).where(peer_mentors.c.id == mentor_id))
         self._connection.execute(statement("forget_mentor"), {"mentor_id": mentor_id})
+        self._connection.execute(CHECK_NOW)
 
     def refs(self, mentor_ids: Iterable[int]) -> dict[int, str]:
         """Return the references of mentors by id."""

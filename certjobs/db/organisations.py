@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
 
 from certjobs.db.tables import chapters, organisations
 from certjobs.errors import UsageError
@@ -65,7 +66,10 @@ class Organisations:
     def add_chapter(self, organisation_id: int, name: str) -> int:
         """Add a chapter and return its id."""
         made: int = self._connection.execute(
-            sa.insert(chapters).values(organisation_id=organisation_id, name=name).returning(chapters.c.id)
+            pg.insert(chapters)
+            .values(organisation_id=organisation_id, name=name)
+            .on_conflict_do_update(index_elements=["organisation_id", "name"], set_={"name": name})  # added meanwhile
+            .returning(chapters.c.id)
         ).scalar_one()
         return made
 

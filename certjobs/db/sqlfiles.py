@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# A foreign key that would be looked at only at the end is looked at now: a dry-run has no end.
+CHECK_NOW = sa.text("SET CONSTRAINTS ALL IMMEDIATE")
 PAGE = 2000  # rows fetched at a time of a result that may be as long as the roster
 DIRECTORY = Path(__file__).parent / "sql"
 

@@ -168,6 +168,8 @@ roster_events = sa.Table(
     sa.CheckConstraint("event IN ('added', 'changed', 'removed', 'assigned', 'unassigned')", name="event"),
     sa.Index(None, "entity", "entity_id"),
 )
+for _events in (certification_events, mentor_status_events, roster_events):
+    sa.Index(f"ix_{_events.name}_occurred_at", _events.c.occurred_at, postgresql_using="brin")
 
 # What the jobs own.
 
@@ -218,6 +220,7 @@ sa.Index(
     postgresql_where=sa.text("status IN ('pending', 'sending', 'failed')"),
 )
 
+sa.Index("ix_notifications_created_at", notifications.c.created_at, postgresql_using="brin")
 sa.Index("ix_notifications_unknown", notifications.c.id, postgresql_where=sa.text("status = 'unknown'"))
 
 scheduler_run_log = sa.Table(

@@ -209,7 +209,7 @@ def _check(header: Sequence[str], encoding: str) -> None:
     if any("\udc80" <= character <= "\udcff" for name in header for character in name):
         raise RosterRejected([Problem(1, "", undecodable(encoding))])
     if not set(header) & set(COLUMNS):
-        raise RosterRejected([Problem(1, "", f"the first line must name the columns {_listed()}")], hint=_TRY)
+        raise RosterRejected([Problem(1, "", f"the first line must name the columns {_listed()}")], hint=_hint(header))
     problems = [
         Problem(1, _shown(name, number), f"unknown column; known are {_listed()}")
         for number, name in enumerate(header, start=1)
@@ -225,7 +225,15 @@ def _check(header: Sequence[str], encoding: str) -> None:
             if name not in given
         ]
     if problems:
-        raise RosterRejected(problems, hint=_TRY if len(header) == 1 else None)
+        raise RosterRejected(problems, hint=_hint(header))
+
+
+def _hint(header: Sequence[str]) -> str:
+    """Say what to try for a header that cannot be used."""
+    for delimiter in "|:~^":
+        if any(set(COLUMNS) & {part.strip() for part in name.split(delimiter)} for name in header if delimiter in name):
+            return f"The columns look separated by {delimiter}: try --delimiter '{delimiter}'."
+    return "Correct the first line and import the file again." if set(header) & set(COLUMNS) else _TRY
 
 
 def _shown(name: str, number: int) -> str:

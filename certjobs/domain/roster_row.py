@@ -117,7 +117,12 @@ def canonical(text: str) -> str:
 
     Programs compose æ, ø, å differently: Unicode's normal form C is the one taken.
     """
-    return unicodedata.normalize("NFC", text.strip())
+    return composed(text.strip())
+
+
+def composed(text: str) -> str:
+    """Return a text with its letters composed."""
+    return unicodedata.normalize("NFC", text)
 
 
 def undecodable(encoding: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 MOST_DAYS = 3650
+DIGITS = 9
 
 
 def parse_thresholds(text: str) -> tuple[int, ...]:
@@ -15,7 +16,7 @@ def parse_thresholds(text: str) -> tuple[int, ...]:
         msg = "the list is empty"
         raise ValueError(msg)
     for part in parts:
-        if not (part.isascii() and part.isdigit()):
+        if not (part.isascii() and part.isdigit() and len(part) <= DIGITS):
             msg = f"{part[:20]!r} is not a number of days"
             raise ValueError(msg)
     days = sorted((int(part) for part in parts), reverse=True)

@@ -19,10 +19,10 @@ SHORTEST_DAYS = 90  # the database refuses to delete what is younger
 
 @dataclass(frozen=True, slots=True)
 class RetentionOptions:
-    """``retention_days``: how long history is kept (None: for ever); ``batch_size``: rows of a table a transaction."""
+    """``retention_days``: how long history is kept (None: for ever); ``rows``: deleted in one transaction."""
 
     retention_days: int | None = None
-    batch_size: int = 500
+    rows: int = 10_000
 
 
 def retention(ctx: JobContext[RetentionOptions]) -> Outcome:
@@ -36,14 +36,17 @@ def retention(ctx: JobContext[RetentionOptions]) -> Outcome:
             ctx.today(organisation)
     if days is None:
         return Outcome(message="No retention is set: everything is kept.", hint="See CERTJOBS_RETENTION_DAYS.")
-    before = _midnight(ctx) - timedelta(days=days)
     youngest = ctx.calendar.now - timedelta(days=SHORTEST_DAYS, minutes=1)
-    while True:
-        with ctx.transaction() as store:
-            deleted = store.history.forget(min(before, youngest), ctx.options.batch_size)
-        ctx.count(**{f"{name}_deleted": number for name, number in deleted.items()})
-        if not any(deleted.values()):
-            return Outcome(counts=ctx.counts)
+    before = min(_midnight(ctx) - timedelta(days=days), youngest)
+    with ctx.transaction() as store:
+        tables = store.history.TABLES
+    for table in tables:
+        deleted = ctx.options.rows
+        while deleted == ctx.options.rows:
+            with ctx.transaction() as store:
+                deleted = store.history.forget(table, before, ctx.options.rows)
+            ctx.count(**{f"{table}_deleted": deleted})
+    return Outcome(counts=ctx.counts)
 
 
 def _midnight(ctx: JobContext[RetentionOptions]) -> datetime:

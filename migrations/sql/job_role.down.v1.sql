@@ -15,4 +15,11 @@ REVOKE ALL ON FUNCTION
        certjobs_days_left(date, date),
        certjobs_expired(date, date)
   FROM certjobs_job;
+DO $$
+BEGIN -- a later version's function, which taking that version back leaves
+    IF to_regprocedure('certjobs_notice_digest(text, text, date, integer, text)') IS NOT NULL THEN
+        REVOKE ALL ON FUNCTION certjobs_notice_digest(text, text, date, integer, text) FROM certjobs_job;
+    END IF;
+END
+$$;
 REVOKE USAGE ON SCHEMA public FROM certjobs_job;

@@ -335,60 +335,63 @@ CREATE FUNCTION public.certjobs_expired(certification_expiry date, today date) R
 
 COMMENT ON FUNCTION public.certjobs_expired(certification_expiry date, today date) IS 'Whether days_left is negative; null, hence not expired, for a mentor who never had a certification.';
 
-CREATE FUNCTION public.certjobs_forget(p_before timestamp with time zone, p_limit integer) RETURNS TABLE(notifications bigint, mentor_status_events bigint, certification_events bigint, roster_events bigint, runs bigint, guarded_sets bigint)
+CREATE FUNCTION public.certjobs_forget(p_table text, p_before timestamp with time zone, p_limit integer) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
-#variable_conflict use_column
+DECLARE
+    deleted bigint;
 BEGIN
-    -- The jobs' own login may call this: it must not be able to wipe away what it did last night.
+    -- The jobs' own login may call this: it must not be able to wipe away what it did of late.
     IF p_before > clock_timestamp() - interval '90 days' THEN
         RAISE EXCEPTION 'History younger than 90 days is kept.' USING ERRCODE = 'invalid_parameter_value';
     END IF;
-
-    DELETE FROM public.notifications d
-     WHERE d.id IN (SELECT n.id FROM public.notifications n
-                     WHERE coalesce(n.sent_at, n.created_at) < p_before
-                       AND n.status NOT IN ('pending', 'sending', 'failed')
-                     ORDER BY n.id LIMIT p_limit);
-    GET DIAGNOSTICS notifications = ROW_COUNT;
-
-    DELETE FROM public.mentor_status_events d
-     WHERE d.id IN (SELECT e.id FROM public.mentor_status_events e
-                     WHERE e.occurred_at < p_before
-                       AND (e.event <> 'expired_cert'
-                            OR NOT EXISTS (SELECT 1 FROM public.peer_mentors m
+    CASE p_table
+    WHEN 'notifications' THEN
+        DELETE FROM public.notifications d
+         WHERE d.id IN (SELECT n.id FROM public.notifications n
+                         WHERE n.created_at < p_before
+                           AND coalesce(n.sent_at, n.created_at) < p_before
+                           AND n.status NOT IN ('pending', 'sending', 'failed')
+                         LIMIT p_limit);
+    WHEN 'mentor_status_events' THEN
+        DELETE FROM public.mentor_status_events d
+         WHERE d.id IN (SELECT e.id FROM public.mentor_status_events e
+                         WHERE e.occurred_at < p_before
+                           AND NOT EXISTS (SELECT 1 FROM public.peer_mentors m
                                             WHERE m.id = e.mentor_id
-                                              AND m.certification_expiry = e.certification_expiry)
-                               AND NOT EXISTS (SELECT 1 FROM public.notifications n
-                                                WHERE n.mentor_id = e.mentor_id AND n.kind = 'pause'
-                                                  AND n.certification_expiry = e.certification_expiry))
-                     ORDER BY e.id LIMIT p_limit);
-    GET DIAGNOSTICS mentor_status_events = ROW_COUNT;
-
-    DELETE FROM public.certification_events d
-     WHERE d.id IN (SELECT e.id FROM public.certification_events e
-                     WHERE e.occurred_at < p_before ORDER BY e.id LIMIT p_limit);
-    GET DIAGNOSTICS certification_events = ROW_COUNT;
-
-    DELETE FROM public.roster_events d
-     WHERE d.id IN (SELECT e.id FROM public.roster_events e
-                     WHERE e.occurred_at < p_before ORDER BY e.id LIMIT p_limit);
-    GET DIAGNOSTICS roster_events = ROW_COUNT;
-
-    DELETE FROM public.scheduler_run_log d
-     WHERE d.run_id IN (SELECT r.run_id FROM public.scheduler_run_log r
-                         WHERE r.finished_at < p_before AND r.status <> 'running'
-                         ORDER BY r.started_at LIMIT p_limit);
-    GET DIAGNOSTICS runs = ROW_COUNT;
-
-    DELETE FROM public.guarded_sets d
-     WHERE d.id IN (SELECT g.id FROM public.guarded_sets g
-                     WHERE g.refused_at < p_before
-                       AND coalesce(g.approved_until, '-infinity') < p_before
-                     ORDER BY g.id LIMIT p_limit);
-    GET DIAGNOSTICS guarded_sets = ROW_COUNT;
-    RETURN NEXT;
+                                              AND (e.event = 'expired_cert'
+                                                   AND m.certification_expiry = e.certification_expiry
+                                                   OR m.status = 'paused'
+                                                   AND NOT EXISTS (SELECT 1 FROM public.mentor_status_events later
+                                                                    WHERE later.mentor_id = e.mentor_id
+                                                                      AND later.id > e.id)))
+                           AND NOT EXISTS (SELECT 1 FROM public.notifications n
+                                            WHERE e.event = 'expired_cert' AND n.mentor_id = e.mentor_id
+                                              AND n.kind = 'pause'
+                                              AND n.certification_expiry = e.certification_expiry)
+                         LIMIT p_limit);
+    WHEN 'certification_events' THEN
+        DELETE FROM public.certification_events d
+         WHERE d.id IN (SELECT e.id FROM public.certification_events e WHERE e.occurred_at < p_before LIMIT p_limit);
+    WHEN 'roster_events' THEN
+        DELETE FROM public.roster_events d
+         WHERE d.id IN (SELECT e.id FROM public.roster_events e WHERE e.occurred_at < p_before LIMIT p_limit);
+    WHEN 'scheduler_run_log' THEN
+        DELETE FROM public.scheduler_run_log d
+         WHERE d.run_id IN (SELECT r.run_id FROM public.scheduler_run_log r
+                             WHERE r.started_at < p_before AND r.finished_at < p_before AND r.status <> 'running'
+                             LIMIT p_limit);
+    WHEN 'guarded_sets' THEN
+        DELETE FROM public.guarded_sets d
+         WHERE d.id IN (SELECT g.id FROM public.guarded_sets g
+                         WHERE g.refused_at < p_before AND coalesce(g.approved_until, '-infinity') < p_before
+                         LIMIT p_limit);
+    ELSE
+        RAISE EXCEPTION 'The table % is not one of history.', p_table USING ERRCODE = 'invalid_parameter_value';
+    END CASE;
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    RETURN deleted;
 END
 $$;
 
@@ -938,17 +941,23 @@ ALTER TABLE ONLY public.peer_mentors
 
 CREATE INDEX ix_certification_events_mentor_id ON public.certification_events USING btree (mentor_id);
 
+CREATE INDEX ix_certification_events_occurred_at ON public.certification_events USING brin (occurred_at);
+
 CREATE INDEX ix_certifications_mentor_id ON public.certifications USING btree (mentor_id);
 
 CREATE INDEX ix_coordinator_assignments_coordinator_id ON public.coordinator_assignments USING btree (coordinator_id);
 
 CREATE INDEX ix_guarded_set_members_guarded_set_id ON public.guarded_set_members USING btree (guarded_set_id);
 
+CREATE INDEX ix_mentor_status_events_occurred_at ON public.mentor_status_events USING brin (occurred_at);
+
 CREATE INDEX ix_mentor_status_events_pauses ON public.mentor_status_events USING btree (mentor_id, event, certification_expiry);
 
 CREATE INDEX ix_mentor_status_events_run_id ON public.mentor_status_events USING btree (run_id);
 
 CREATE INDEX ix_notifications_caused_by_run ON public.notifications USING btree (caused_by_run);
+
+CREATE INDEX ix_notifications_created_at ON public.notifications USING brin (created_at);
 
 CREATE INDEX ix_notifications_open ON public.notifications USING btree (id) WHERE (status = ANY (ARRAY['pending'::text, 'sending'::text, 'failed'::text]));
 
@@ -961,6 +970,8 @@ CREATE INDEX ix_peer_mentors_chapter_id ON public.peer_mentors USING btree (chap
 CREATE INDEX ix_peer_mentors_organisation_id ON public.peer_mentors USING btree (organisation_id);
 
 CREATE INDEX ix_roster_events_entity_entity_id ON public.roster_events USING btree (entity, entity_id);
+
+CREATE INDEX ix_roster_events_occurred_at ON public.roster_events USING brin (occurred_at);
 
 CREATE INDEX ix_scheduler_run_log_recent ON public.scheduler_run_log USING btree (started_at DESC);
 
@@ -1055,8 +1066,8 @@ GRANT ALL ON FUNCTION public.certjobs_days_left(certification_expiry date, today
 
 GRANT ALL ON FUNCTION public.certjobs_expired(certification_expiry date, today date) TO certjobs_job;
 
-REVOKE ALL ON FUNCTION public.certjobs_forget(p_before timestamp with time zone, p_limit integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.certjobs_forget(p_before timestamp with time zone, p_limit integer) TO certjobs_job;
+REVOKE ALL ON FUNCTION public.certjobs_forget(p_table text, p_before timestamp with time zone, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.certjobs_forget(p_table text, p_before timestamp with time zone, p_limit integer) TO certjobs_job;
 
 GRANT ALL ON FUNCTION public.certjobs_notice_digest(kind text, mentor_ref text, expiry date, nth integer, address text) TO certjobs_job;
 
@@ -1130,8 +1141,6 @@ GRANT UPDATE(claimed_by_run) ON TABLE public.notifications TO certjobs_job;
 GRANT UPDATE(sent_at) ON TABLE public.notifications TO certjobs_job;
 
 GRANT SELECT ON TABLE public.peer_mentors TO certjobs_job;
-
-GRANT SELECT ON TABLE public.roster_events TO certjobs_job;
 
 GRANT SELECT,INSERT ON TABLE public.scheduler_run_log TO certjobs_job;
 

@@ -1,4 +1,11 @@
--- Reasons are people's words and may name someone; the one for the removal stays.
+-- Reasons are people's words and may name someone; the one for the removal stays. A digest of an address is the address,
+-- to whoever tries those there are; what is still owed keeps its key, under which a channel may know it.
+WITH notices AS (
+    UPDATE notifications
+       SET message_id = NULL, idempotency_key = 'erased ' || id
+     WHERE coordinator_id = :coordinator_id
+       AND status NOT IN ('pending', 'sending', 'failed')
+)
 UPDATE roster_events
    SET reason = NULL
  WHERE entity = 'coordinator' AND entity_id = :coordinator_id AND event <> 'removed' AND reason IS NOT NULL

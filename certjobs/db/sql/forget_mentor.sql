@@ -4,7 +4,9 @@ WITH notices AS (
     UPDATE notifications
        SET status = CASE WHEN status IN ('pending', 'failed') THEN 'suppressed' ELSE status END,
            last_error = CASE WHEN status IN ('pending', 'failed') THEN 'The mentor was erased.' END,
-           message_id = NULL
+           message_id = NULL,
+           -- A digest of the reference is the reference, to whoever tries them all.
+           idempotency_key = CASE WHEN status = 'sending' THEN idempotency_key ELSE 'erased ' || id END
      WHERE mentor_id = :mentor_id
     RETURNING 1
 ), statuses AS (
@@ -12,7 +14,7 @@ WITH notices AS (
 ), certificates AS (
     UPDATE certification_events
        SET reason = NULL, before = before - 'external_ref', after = after - 'external_ref'
-     WHERE mentor_id = :mentor_id
+     WHERE certification_id IN (SELECT e.certification_id FROM certification_events e WHERE e.mentor_id = :mentor_id)
 )
 UPDATE roster_events
    SET reason = NULL

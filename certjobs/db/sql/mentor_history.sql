@@ -16,7 +16,7 @@ SELECT occurred_at, what, detail, reason, actor
         UNION ALL
         SELECT e.occurred_at, e.id, e.event,
                CASE WHEN e.event IN ('assigned', 'unassigned')
-                    THEN jsonb_array_length(coalesce(e.after, e.before) -> 'coordinators') || ' coordinators'
+                    THEN 'coordinators: ' || jsonb_array_length(coalesce(e.after, e.before) -> 'coordinators')
                     WHEN e.before -> 'organisation_id' <> e.after -> 'organisation_id' THEN 'moved to another organisation'
                     WHEN e.before -> 'chapter_id' <> e.after -> 'chapter_id' THEN 'moved to another chapter'
                     WHEN e.event = 'changed' THEN 'name or reference' END,

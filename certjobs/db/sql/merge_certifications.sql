@@ -13,6 +13,7 @@ WITH named AS (
      ORDER BY n.mentor_id
         ON CONFLICT (external_ref) DO UPDATE
        SET issued_on = EXCLUDED.issued_on, expires_on = EXCLUDED.expires_on, withdrawn_on = EXCLUDED.withdrawn_on
+     WHERE certifications.mentor_id = EXCLUDED.mentor_id
     RETURNING xmax = 0 AS added
 )
 SELECT count(*) FILTER (WHERE added), count(*) FILTER (WHERE NOT added) FROM merged
