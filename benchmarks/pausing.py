@@ -1,6 +1,7 @@
 """expiry-check with 1 000 mentors expiring, in rosters of several sizes, beside bare SQL that does the same.
 
-Each measurement takes a day of its own on which 1 000 more expire, so that nothing need be undone between them.
+Each measurement takes a day of its own on which 1 000 more expire, so that nothing need be undone between them. Of the
+rounds the best counts, on both sides: whatever disturbs a measurement makes it longer.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import server
@@ -34,7 +34,7 @@ _SQL = Path(__file__).parent / "sql"
 
 @dataclass
 class Measured:
-    """What one size of roster took: medians in milliseconds, the peak memory of a run in MB."""
+    """What one size of roster took, round by round in milliseconds, and the peak memory of a run in MB."""
 
     job: list[float] = field(default_factory=list)
     batches: list[float] = field(default_factory=list)
@@ -53,16 +53,16 @@ def pausing(address: str, sizes: Sequence[int], rounds: int) -> list[Figure]:
         figures += [
             Figure(
                 f"pausing {DUE} of {name}, in batches",
-                median(found.batches),
+                min(found.batches),
                 "one statement in psql",
-                median(found.at_once),
+                min(found.at_once),
                 at_most=1.25,
             ),
             Figure(
                 f"expiry-check, {DUE} of {name}",
-                median(found.job),
+                min(found.job),
                 "GROUP BY over the roster in psql",
-                median(found.by_grouping),
+                min(found.by_grouping),
                 at_most=1 / 20 if size == 1_000_000 else None,
             ),
         ]
@@ -70,9 +70,9 @@ def pausing(address: str, sizes: Sequence[int], rounds: int) -> list[Figure]:
             figures += [
                 Figure(
                     f"expiry-check, {DUE} of {name}",
-                    median(found.job),
+                    min(found.job),
                     f"of {smallest:,}".replace(",", " "),
-                    median(measured[smallest].job),
+                    min(measured[smallest].job),
                     at_most=1.5,
                 ),
                 Figure(
