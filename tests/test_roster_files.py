@@ -933,7 +933,7 @@ LONG = "Langnavn" * 40
 UNFIT = Roster(
     {
         "M0": Person("Good Person", coordinators=["kari@example.org"]),
-        "M1": Person("Esc\x1b[31mape"),
+        "M1": Person("Es\x1b[31m cape"),
         "M2": Person(LONG),
         "M3": Person("Mentor M3", coordinators=["KARI@LOCALHOST"]),
         "M4": Person("Mentor M4", chapter="Tab\there"),
@@ -943,7 +943,7 @@ UNFIT = Roster(
         "M8": Person("Mentor M8", certifications={"": (date(2026, 1, 1), date(2026, 1, 2), None)}),
         "M9": Person("Mentor M9", certifications={"C9": (date(1850, 1, 1), date(2026, 1, 2), None)}),
     },
-    {"kari@example.org": "Kari Eksempel", "KARI@LOCALHOST": "Kari Lokal"},
+    {"kari@example.org": "Kari Eksempel", "KARI@LOCALHOST": "Kari Vert"},
 )
 UNFIT_REFS = [f"M{n}" for n in range(1, 10)]
 
