@@ -47,7 +47,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "Setting up .venv, once; it takes about a minute ..."
 	@[ -e $(STAMP) ] || rm -rf .venv
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m compileall -q certjobs migrations
 	@touch $(STAMP)
