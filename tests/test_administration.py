@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import unicodedata
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
+from tests.children.processes import eventually
 from tests.roster import KARI, OLA, TODAY, Mentor, file_of, in_days
 
 if TYPE_CHECKING:
@@ -140,11 +140,8 @@ def told(text: str) -> list[str]:
 
 def waiting(database: TestDatabase, number: int) -> None:
     """Wait until so many sessions wait for a lock."""
-    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    deadline = time.monotonic() + 30
-    while database.one(query) < number:
-        assert time.monotonic() < deadline, database.all("SELECT pid, state, wait_event, query FROM pg_stat_activity")
-        time.sleep(0.05)
+    blocked = "datname = current_database() AND wait_event_type = 'Lock'"
+    eventually(database, f"SELECT count(*) >= %s FROM pg_stat_activity WHERE {blocked}", number)
 
 
 def ended(process: subprocess.Popen[bytes]) -> tuple[int, str]:

@@ -31,7 +31,7 @@ def administering(
 ) -> Iterator[tuple[Environment, UnitOfWork]]:
     """Give the environment of a command and the way to open its units of work; ``reads_only`` lets the day be any."""
     from certjobs import bootstrap
-    from certjobs.cli import render
+    from certjobs.cli import output
 
     request = bootstrap.Request(
         local=local,
@@ -42,7 +42,7 @@ def administering(
         reads_only=reads_only,
     )
     try:
-        with bootstrap.environment(request, render.progress()) as env, env.administration() as database:
+        with bootstrap.environment(request, output.progress()) as env, env.administration() as database:
             yield env, database.transaction
     except StatementFailed as exc:
         raise _in_words(exc) from exc

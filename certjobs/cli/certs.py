@@ -51,7 +51,7 @@ def list_(
       certjobs certs list --org HLF --expiring-within 30 --json
     """
     from certjobs.admin import certifications
-    from certjobs.cli import render
+    from certjobs.cli import render_roster as render
 
     with (
         administering(local=local, json=json, as_of=as_of, reads_only=True) as (_, transaction),
@@ -82,7 +82,7 @@ def show(
       certjobs certs show C-0042-1
     """
     from certjobs.admin import certifications
-    from certjobs.cli import render
+    from certjobs.cli import render_roster as render
 
     with administering(local=local, json=json, as_of=as_of, reads_only=True) as (_, transaction):
         found = certifications.show(transaction, certificate)
@@ -109,7 +109,7 @@ def add(
       certjobs certs add HLF-0042 --ref C-0042-2 --issued 2026-11-20 --expires 2028-11-20 --reason "course of November"
     """
     from certjobs.admin import certifications
-    from certjobs.cli import render
+    from certjobs.cli import render_roster as render
 
     with administering(local=local, json=json, dry_run=dry_run, as_of=as_of, reason=reason) as (env, transaction):
         changed = certifications.add(transaction, mentor, ref, issued.date(), expires.date(), calendar=env.calendar)
@@ -139,7 +139,7 @@ def renew(
       certjobs certs renew C-0042-1 --expires 2028-11-20 --reason "renewed, course passed"
     """
     from certjobs.admin import certifications
-    from certjobs.cli import render
+    from certjobs.cli import render_roster as render
 
     with administering(local=local, json=json, dry_run=dry_run, as_of=as_of, reason=reason) as (env, transaction):
         changed = certifications.renew(
@@ -171,7 +171,7 @@ def withdraw(
       certjobs certs withdraw C-0042-1 --undo --reason "it was the other one"
     """
     from certjobs.admin import certifications
-    from certjobs.cli import render
+    from certjobs.cli import render_roster as render
 
     if undo and on is not None:
         msg = "takes a withdrawal back; give it without --on"

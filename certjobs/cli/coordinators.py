@@ -35,7 +35,7 @@ def list_(
       certjobs coordinators list --without-mentors --json
     """
     from certjobs.admin import coordinators
-    from certjobs.cli import render
+    from certjobs.cli import render_roster as render
 
     if without_mentors and (org or chapter):
         msg = "who has no mentor is in no organisation or chapter; give it without --org and --chapter"
@@ -71,7 +71,7 @@ def add(
       certjobs coordinators add kari@example.org --name "Kari Eksempel" --language nn --reason "new in Prøveby"
     """
     from certjobs.admin import coordinators
-    from certjobs.cli import render
+    from certjobs.cli import render_roster as render
 
     with administering(local=local, json=json, dry_run=dry_run, reason=reason) as (_, transaction):
         changed = coordinators.add(transaction, address, name, language)
@@ -100,7 +100,7 @@ def set_(
       certjobs coordinators set kari@example.org --address kari.e@example.org --reason "new address"
     """
     from certjobs.admin import coordinators
-    from certjobs.cli import render
+    from certjobs.cli import render_roster as render
 
     with administering(local=local, json=json, dry_run=dry_run, reason=reason) as (_, transaction):
         changed = coordinators.change(transaction, address, name=name, language=language, new_address=new_address)
@@ -126,7 +126,7 @@ def remove(
       certjobs coordinators remove kari@example.org --reason "left in autumn"
     """
     from certjobs.admin import coordinators
-    from certjobs.cli import render
+    from certjobs.cli import render_roster as render
 
     if not (yes or dry_run):
         confirmed("Remove this coordinator for good?")

@@ -22,9 +22,9 @@ def upgrade(local: Local = False, json: Json = False, debug: Debug = False) -> N
       certjobs db upgrade
     """
     from certjobs import bootstrap
-    from certjobs.cli import render
+    from certjobs.cli import output, render
 
-    with bootstrap.environment(bootstrap.Request(local=local, json=json), render.progress()) as env:
+    with bootstrap.environment(bootstrap.Request(local=local, json=json), output.progress()) as env:
         steps, version = env.upgrade_schema()
     render.upgraded(steps, version, as_json=json)
 
@@ -38,9 +38,9 @@ def current(local: Local = False, json: Json = False, debug: Debug = False) -> N
       certjobs db current
     """
     from certjobs import bootstrap
-    from certjobs.cli import render
+    from certjobs.cli import output, render
 
-    with bootstrap.environment(bootstrap.Request(local=local, json=json), render.progress()) as env:
+    with bootstrap.environment(bootstrap.Request(local=local, json=json), output.progress()) as env:
         version, head = env.schema_version()
     render.version(version, head, as_json=json)
 
@@ -54,10 +54,10 @@ def check(local: Local = False, json: Json = False, debug: Debug = False) -> Non
       certjobs db check
     """
     from certjobs import bootstrap
-    from certjobs.cli import render
+    from certjobs.cli import output, render
     from certjobs.errors import ExitCode
 
-    with bootstrap.environment(bootstrap.Request(local=local, json=json), render.progress()) as env:
+    with bootstrap.environment(bootstrap.Request(local=local, json=json), output.progress()) as env:
         found = env.schema_differences()
     render.differences(found, as_json=json)
     raise typer.Exit(int(ExitCode.CONFIGURATION if found else ExitCode.OK))

@@ -35,9 +35,9 @@ def approve(
     """
     from certjobs import bootstrap
     from certjobs.admin import approvals
-    from certjobs.cli import render
+    from certjobs.cli import output, render
 
     request = bootstrap.Request(local=local, dry_run=dry_run, json=json, reason=clean_reason(reason))
-    with bootstrap.environment(request, render.progress()) as env, env.administration() as database:
+    with bootstrap.environment(request, output.progress()) as env, env.administration() as database:
         found = approvals.approve(database.transaction, hash_, by=env.actor, reason=request.reason or "")
     render.approved(found, dry_run=dry_run, as_json=json)

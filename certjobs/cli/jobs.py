@@ -110,10 +110,10 @@ def _carry_out(
     debug: bool,
 ) -> None:
     from certjobs import bootstrap
-    from certjobs.cli import render
+    from certjobs.cli import output, render
 
     request = bootstrap.Request(local=local, dry_run=dry_run, as_of=as_date(as_of), json=json, debug=debug)
-    report = bootstrap.run_job(name, options, request, render.progress())
-    with render.shown():
+    report = bootstrap.run_job(name, options, request, output.progress())
+    with output.shown():
         render.report(report, as_json=json)
     raise typer.Exit(int(report.outcome.exit_code))

@@ -63,7 +63,7 @@ def list_(
       certjobs mentors list --status paused --json
     """
     from certjobs.admin import mentors
-    from certjobs.cli import render
+    from certjobs.cli import render_roster as render
 
     with (
         administering(local=local, json=json, as_of=as_of, reads_only=True) as (_, transaction),
@@ -97,7 +97,7 @@ def show(
       certjobs mentors show HLF-0042
     """
     from certjobs.admin import mentors
-    from certjobs.cli import render
+    from certjobs.cli import render_roster as render
 
     with administering(local=local, json=json, as_of=as_of, reads_only=True) as (env, transaction):
         found = mentors.show(transaction, mentor, calendar=env.calendar)
@@ -121,7 +121,7 @@ def pause(
       certjobs mentors pause HLF-0042 --reason "on leave until spring"
     """
     from certjobs.admin import mentors
-    from certjobs.cli import render
+    from certjobs.cli import render_roster as render
 
     with administering(local=local, json=json, dry_run=dry_run, as_of=as_of, reason=reason) as (env, transaction):
         changed = mentors.pause(transaction, mentor, clean_reason(reason), calendar=env.calendar)
@@ -148,7 +148,7 @@ def reinstate(
       certjobs mentors reinstate HLF-0042 --reason "renewed, course passed"
     """
     from certjobs.admin import mentors
-    from certjobs.cli import render
+    from certjobs.cli import render_roster as render
 
     with administering(local=local, json=json, dry_run=dry_run, as_of=as_of, reason=reason) as (env, transaction):
         changed = mentors.reinstate(transaction, mentor, calendar=env.calendar, force=force)
@@ -176,7 +176,7 @@ def assign(
       certjobs mentors assign HLF-0042 ola@example.org --remove --reason "left"
     """
     from certjobs.admin import mentors
-    from certjobs.cli import render
+    from certjobs.cli import render_roster as render
 
     if only and remove:
         msg = "and --remove exclude each other"
@@ -208,7 +208,7 @@ def move(
       certjobs mentors move HLF-0042 --chapter Eksempeldal --org NHF --reason "changed organisation"
     """
     from certjobs.admin import mentors
-    from certjobs.cli import render
+    from certjobs.cli import render_roster as render
 
     with administering(local=local, json=json, dry_run=dry_run, reason=reason) as (_, transaction):
         changed = mentors.move(transaction, mentor, chapter, org=org, create=create)
@@ -240,7 +240,7 @@ def erase(
       certjobs mentors erase HLF-0042 --reason "asked for it in writing"
     """
     from certjobs.admin import mentors
-    from certjobs.cli import render
+    from certjobs.cli import render_roster as render
 
     reason = clean_reason(reason)
     if not (yes or dry_run):

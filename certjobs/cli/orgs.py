@@ -22,7 +22,7 @@ def list_(local: Local = False, json: Json = False, debug: Debug = False) -> Non
       certjobs orgs list --json
     """
     from certjobs.admin import organisations
-    from certjobs.cli import render
+    from certjobs.cli import render_roster as render
 
     with administering(local=local, json=json) as (_, transaction):
         found = organisations.list_organisations(transaction)
@@ -69,7 +69,7 @@ def set_(
       certjobs orgs set NHF --auto-pause --thresholds 45,14,7 --reason "NHF joins"
     """
     from certjobs.admin import organisations
-    from certjobs.cli import render
+    from certjobs.cli import render_roster as render
 
     given = {
         "time_zone": time_zone,

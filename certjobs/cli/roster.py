@@ -10,7 +10,6 @@ import typer
 
 from certjobs.cli.commands import Commands
 from certjobs.cli.options import ADMIN_EXITS, AsOf, Debug, DryRun, Json, Local, as_date, exits
-from certjobs.domain.roster_row import ISO
 from certjobs.errors import ExitCode
 
 app = Commands(help="Bring the roster in from a file, and out to one.", no_args_is_help=True)
@@ -30,8 +29,9 @@ def import_(
         typer.Option(metavar="CHAR", help="What separates the columns, where the header does not tell: , ; tab |"),
     ] = None,
     date_format: Annotated[
-        str, typer.Option(metavar="FORMAT", help="How dates are written: YYYY, MM or M, DD or D, as in D.M.YYYY.")
-    ] = ISO,
+        str | None,
+        typer.Option(metavar="FORMAT", help="How dates are written: YYYY, MM or M, DD or D. Unset means YYYY-MM-DD."),
+    ] = None,
     encoding: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Where it is neither UTF-8 nor marked as UTF-16: as cp1252 (Windows)."),
@@ -61,26 +61,30 @@ def import_(
       certjobs roster import from-excel.csv --encoding cp1252 --date-format D.M.YYYY
       export-from-elsewhere | certjobs roster import -
     """
+    from shlex import quote
+
     from certjobs import bootstrap
     from certjobs.admin import roster
-    from certjobs.cli import files, render
+    from certjobs.cli import files, output
+    from certjobs.cli import render_roster as render
     from certjobs.domain.roster_csv import Layout
+    from certjobs.domain.roster_row import ISO
 
     if rejects is not None and str(rejects) == "-":
         msg = "must name a file"
         raise typer.BadParameter(msg, param_hint="--rejects")
-    layout = Layout(delimiter, encoding, date_format)
+    layout = Layout(delimiter, encoding, ISO if date_format is None else date_format)
     request = bootstrap.Request(local=local, dry_run=dry_run, as_of=as_date(as_of), json=json, reason="roster import")
     with (
         _opened(file) as stream,
-        bootstrap.environment(request, render.progress()) as env,
+        bootstrap.environment(request, output.progress()) as env,
         env.administration() as database,
         files.replaced(rejects, other_than=file) as out,
     ):
         imported = roster.import_roster(
             database.transaction, stream, layout, calendar=env.calendar, progress=env.progress, rejects=out
         )
-    options = "" if date_format == ISO else f" --date-format {date_format}"
+    options = f" --date-format {quote(date_format)}" if date_format else ""
     render.imported(imported, rejects=rejects, again=options, dry_run=dry_run, as_json=json)
     if imported.rejected:
         raise typer.Exit(int(ExitCode.PARTIAL))
@@ -134,7 +138,8 @@ def export(
     """
     from certjobs import bootstrap
     from certjobs.admin import roster
-    from certjobs.cli import files, render
+    from certjobs.cli import files, output
+    from certjobs.cli import render_roster as render
     from certjobs.errors import UsageError
 
     if file == "-" and json:
@@ -142,7 +147,7 @@ def export(
         raise UsageError(msg, hint="Name a file to export to.")
     request = bootstrap.Request(local=local, json=json)
     with (
-        bootstrap.environment(request, render.progress()) as env,
+        bootstrap.environment(request, output.progress()) as env,
         env.administration() as database,
         files.output(file) as out,
     ):

@@ -42,10 +42,10 @@ def latest(
     if ctx.invoked_subcommand is not None:
         return
     from certjobs import bootstrap
-    from certjobs.cli import render
+    from certjobs.cli import output, render
 
     with (
-        bootstrap.environment(bootstrap.Request(local=local, json=json), render.progress()) as env,
+        bootstrap.environment(bootstrap.Request(local=local, json=json), output.progress()) as env,
         env.administration() as database,
         database.transaction() as store,
     ):
@@ -66,11 +66,11 @@ def show(
       certjobs runs show 3f2a9c1e
     """
     from certjobs import bootstrap
-    from certjobs.cli import render
+    from certjobs.cli import output, render
     from certjobs.errors import UsageError
 
     with (
-        bootstrap.environment(bootstrap.Request(local=local, json=json), render.progress()) as env,
+        bootstrap.environment(bootstrap.Request(local=local, json=json), output.progress()) as env,
         env.administration() as database,
         database.transaction() as store,
     ):

@@ -103,6 +103,13 @@ class Record:
     found: Row | list[Problem]
 
 
+def _malformed(exc: csv.Error) -> str:
+    """Return in words why a line is no CSV."""
+    unclosed = str(exc) == "unexpected end of data"
+    why = "a quotation mark opens a cell and none closes it before the file ends" if unclosed else exc
+    return f"the line is not well-formed CSV ({why})"
+
+
 class RosterFile:
     """A roster file, open for reading from its beginning, as often as wanted.
 
@@ -119,7 +126,7 @@ class RosterFile:
             try:
                 header = next(self._reader(lines), None)
             except csv.Error as exc:
-                raise RosterRejected([Problem(1, "", f"the line is not well-formed CSV ({exc})")]) from None
+                raise RosterRejected([Problem(1, "", _malformed(exc))]) from None
             except UnicodeError:
                 raise self._not_this_encoding(1) from None
         if header is None:
@@ -143,7 +150,7 @@ class RosterFile:
                 except StopIteration:
                     return
                 except csv.Error as exc:
-                    problem = Problem(line, "", f"the line is not well-formed CSV ({exc})")
+                    problem = Problem(line, "", _malformed(exc))
                     yield Record(line, ["".join(recent).rstrip("\r\n")], [problem])
                     continue
                 except UnicodeError:

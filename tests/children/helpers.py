@@ -171,7 +171,7 @@ class Steps:
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> Steps:
         """Show it to the next commands of this process."""
-        monkeypatch.setattr("certjobs.cli.render.progress", lambda: self)
+        monkeypatch.setattr("certjobs.cli.output.progress", lambda: self)
         return self
 
     @contextmanager
