@@ -40,8 +40,8 @@ def run(address: str, recorded: Path) -> None:
     for number, statement, parameters in _as_another_run(recorded):
         if number not in sessions:
             sessions[number] = engine.connect()
-        if parameters and "fencing_token_1" in parameters:
-            parameters["fencing_token_1"] = token
+        if parameters and "fence_token" in parameters:
+            parameters["fence_token"] = token
         result = _execute(sessions[number], statement, parameters)
         if "certjobs_acquire_lock" in statement and result is not None:
             token = result.scalar_one()

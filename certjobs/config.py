@@ -115,7 +115,7 @@ class Settings(BaseSettings):
     guard_share: float = Field(
         default=0.2, ge=0, le=1, description="... and more than this share of its active mentors is refused."
     )
-    batch_size: int = Field(default=500, ge=1, le=10_000, description="Mentors paused in one transaction.")
+    batch_size: int = Field(default=1000, ge=1, le=10_000, description="Mentors paused in one transaction.")
     retention_days: int | None = Field(
         default=None,
         ge=90,

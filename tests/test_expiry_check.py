@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 import time_machine
 from hypothesis import given, settings
@@ -17,6 +19,7 @@ from psycopg import sql
 
 from certjobs.adapters.notify.console import ConsoleNotifier
 from certjobs.errors import DeliveryFailed, DeliveryRefused
+from tests.children.processes import eventually
 from tests.roster import KARI, OLA, TODAY, Mentor, file_of, in_days
 
 if TYPE_CHECKING:
@@ -347,6 +350,41 @@ cases = st.builds(
     st.frozensets(st.sampled_from([KARI, OLA])),
     st.sampled_from([False, False, False, True]),
 )
+
+
+def test_whom_others_hold_is_left_for_last(certjobs: Certjobs, database: TestDatabase) -> None:
+    """Mentors in another session's hands keep nobody else from being paused, and the night waits for them only once."""
+    roster(certjobs, *(Mentor(f"M{number:02}") for number in range(12)))
+    with psycopg.connect(database.url) as holder:
+        holder.execute("SELECT 1 FROM peer_mentors WHERE external_ref BETWEEN 'M03' AND 'M08' FOR NO KEY UPDATE")
+        began = time.monotonic()
+        impatient = {"CERTJOBS_LOCK_TIMEOUT_SECONDS": "0.5"}
+        result = night(certjobs, database, "--json", "--batch-size", "4", env=impatient, exit_code=3)
+        took = time.monotonic() - began
+    counts = result.json()["counts"]
+    assert (counts["paused"], counts["failed"], counts["open"]) == (6, 6, 0)
+    assert result.json()["failed"] == [f"M{number:02}" for number in range(3, 9)]
+    assert took < 3, "a lock time-out for each of them would take longer"
+    assert night(certjobs, database, "--json").json()["counts"]["paused"] == 6
+    assert database.one("SELECT count(*) FROM notifications") == 12
+
+
+def test_whom_others_let_go_in_time_is_paused(
+    certjobs: Certjobs, certjobs_process: CertjobsProcess, database: TestDatabase
+) -> None:
+    """A mentor whom another session held while the night came by is paused, or not, as that session left them."""
+    roster(certjobs, Mentor("A"), Mentor("B"), Mentor("C"))
+    with psycopg.connect(database.url) as holder:
+        holder.execute("UPDATE certifications SET expires_on = %s WHERE external_ref = 'C-B'", [TODAY])
+        holder.execute("SELECT 1 FROM peer_mentors WHERE external_ref = 'C' FOR NO KEY UPDATE")
+        process = certjobs_process.start(
+            "expiry-check", "--as-of", TODAY.isoformat(), "--json", env={"CERTJOBS_LOCK_TIMEOUT_SECONDS": "60"}
+        )
+        eventually(database, "SELECT count(*) = 1 FROM peer_mentors WHERE status = 'paused'")
+        holder.commit()
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, out
+    assert paused(database) == {"A", "C"}
 
 
 @settings(max_examples=EXAMPLES)

@@ -43,7 +43,7 @@ def test_options_come_from_the_caller_then_the_settings_then_the_job() -> None:
     assert {each.name for each in fields(spec.options)} == {"org", "batch_size", "baseline"}
     assert spec.make_options({"batch_size": 3}, {"batch_size": 2}).batch_size == 3
     assert spec.make_options({"batch_size": None}, {"batch_size": 2, "other": 1}).batch_size == 2
-    assert spec.make_options({"org": "HLF"}, {}) == spec.options(org="HLF", batch_size=500)
+    assert spec.make_options({"org": "HLF"}, {}) == spec.options(org="HLF", batch_size=1000)
 
 
 def test_the_worst_of_several_outcomes_counts() -> None:

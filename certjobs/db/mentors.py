@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ from certjobs.db.tables import (
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
-    from datetime import date, datetime
+    from datetime import datetime
     from uuid import UUID
 
 
@@ -41,6 +42,16 @@ class Paused:
     certification_expiry: date
     recipients: int
     has_coordinator: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PausedBatch:
+    """Whom one transaction paused, how many notices that owes, how many of them have no coordinator; some in full."""
+
+    mentor_ids: Sequence[int]
+    recipients: int
+    without_coordinator: int
+    shown: Sequence[Paused]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,26 +148,68 @@ class Mentors:
         ``approved`` chooses those inside an approved guarded set of the job, or those outside of all of them.
         """
         rows = self._connection.execute(
-            statement("expired_batch"),
-            {
-                "organisation_id": organisation_id,
-                "today": today,
-                "job_name": job_name,
-                "approved": approved,
-                "after_expiry": after.certification_expiry if after else None,
-                "after_id": after.mentor_id if after else None,
-                "limit": limit,
-            },
+            statement("expired_batch"), _batch(organisation_id, today, job_name, after, limit, approved=approved)
         )
         return [Cursor(row.certification_expiry, row.id) for row in rows]
 
-    def pause_expired(self, mentor_ids: Sequence[int], today: date) -> Sequence[Paused]:
-        """Pause those of the proposed mentors who are still active and expired, with audit and notices.
+    def pause_next(
+        self,
+        organisation_id: int,
+        today: date,
+        *,
+        job_name: str,
+        approved: bool,
+        after: Cursor | None,
+        limit: int,
+        shown: int,
+    ) -> tuple[int, Cursor | None, PausedBatch]:
+        """Pause the next batch after a cursor, as ``expired_batch`` finds it, with audit and notices.
 
-        Returns whom it paused; the others had changed meanwhile.
+        Returns how many were found, where the cursor stands now, and whom it paused, at most ``shown`` of them in
+        full; those found and not paused had changed meanwhile. Raises StatementFailed where another session holds one.
         """
-        rows = self._connection.execute(statement("pause_expired"), {"mentor_ids": list(mentor_ids), "today": today})
-        return [Paused(*row) for row in rows]
+        values = _batch(organisation_id, today, job_name, after, limit, approved=approved)
+        row = self._connection.execute(statement("pause_next"), values | {"shown": shown}).one()
+        cursor = Cursor(row.last_expiry, row.last_id) if row.candidates else None
+        first = [
+            Paused(**each | {"certification_expiry": date.fromisoformat(each["certification_expiry"])})
+            for each in row.shown or ()
+        ]
+        return row.candidates, cursor, PausedBatch(row.mentor_ids or (), row.recipients, row.without_coordinator, first)
+
+    def pause_free(self, mentor_ids: Sequence[int], today: date) -> PausedBatch:
+        """Pause those of the proposed mentors who are active, expired and held by no other session; wait for nobody."""
+        return self._pause("certjobs_pause_free", mentor_ids, today)
+
+    def pause_expired(self, mentor_ids: Sequence[int], today: date) -> PausedBatch:
+        """Pause all of them, waiting for who holds one as long as the lock time-out allows."""
+        return self._pause("certjobs_pause_expired", mentor_ids, today)
+
+    def _pause(self, function: str, mentor_ids: Sequence[int], today: date) -> PausedBatch:
+        query = sa.text(
+            "SELECT mentor_id, mentor_ref, organisation, chapter, certification_expiry, recipients, has_coordinator"
+            f" FROM {function}(CAST(:mentor_ids AS bigint[]), :today)"
+        )
+        rows = self._connection.execute(query, {"mentor_ids": list(mentor_ids), "today": today})
+        paused = [Paused(*row) for row in rows]
+        return PausedBatch(
+            [each.mentor_id for each in paused],
+            sum(each.recipients for each in paused),
+            sum(not each.has_coordinator for each in paused),
+            paused,
+        )
+
+    def still_expired(self, mentor_ids: Sequence[int], today: date) -> Sequence[int]:
+        """Return those of the mentors who are active and expired."""
+        return self._connection.scalars(
+            sa.select(peer_mentors.c.id)
+            .where(
+                peer_mentors.c.id.in_(list(mentor_ids)),
+                peer_mentors.c.status == "active",
+                sa.func.certjobs_expired(peer_mentors.c.certification_expiry, today),
+            )
+            .order_by(peer_mentors.c.id)
+        ).all()
 
     def pauses_of_run(self, run_id: UUID) -> tuple[int, int]:
         """Return how many pauses the audit holds of a run, and how many notices the run caused."""
@@ -260,3 +313,18 @@ class Mentors:
             sa.select(peer_mentors.c.id, peer_mentors.c.external_ref).where(peer_mentors.c.id.in_(list(mentor_ids)))
         )
         return {row.id: row.external_ref for row in rows}
+
+
+def _batch(
+    organisation_id: int, today: date, job_name: str, after: Cursor | None, limit: int, *, approved: bool
+) -> dict[str, Any]:
+    """Return the parameters of the statements that take a batch."""
+    return {
+        "organisation_id": organisation_id,
+        "today": today,
+        "job_name": job_name,
+        "approved": approved,
+        "after_expiry": after.certification_expiry if after else None,
+        "after_id": after.mentor_id if after else None,
+        "limit": limit,
+    }

@@ -34,17 +34,19 @@ DRY_RUN_LOCK_TIMEOUT = 2.0
 
 # A unit of work opens by saying who acts and, for an exclusive job, by holding its lock row: KEY SHARE makes a takeover
 # wait for this transaction and lets the heartbeat through.
-_OPEN = sa.text(
+_ATTRIBUTE = (
     "SELECT set_config('certjobs.actor', :actor, true), set_config('certjobs.reason', :reason, true),"
     " set_config('certjobs.run_id', :run_id, true), set_config('certjobs.today', :today, true)"
+)
+_OPEN = sa.text(_ATTRIBUTE)
+_OPEN_FENCED = sa.text(
+    f"{_ATTRIBUTE} FROM job_lock"
+    " WHERE job_name = :fence_job AND fencing_token = :fence_token AND run_id = :fence_run FOR KEY SHARE"
 )
 _UNBOUNDED = sa.text(
     "SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)"
 )
 _STATEMENT_TIMEOUT = sa.text("SELECT set_config('statement_timeout', :ms, true)")
-_FENCE = sa.text(
-    "SELECT 1 FROM job_lock WHERE job_name = :job_name AND fencing_token = :token AND run_id = :run_id FOR KEY SHARE"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +147,9 @@ class Database:
         another run has taken over the lock: then nothing of this unit of work is written.
         """
         with translated_errors(), self._engine.connect() as connection, connection.begin():
-            _open(connection, self._attribution)
+            _open(connection, self._attribution, self._fence)
             if bulk:
                 connection.execute(_UNBOUNDED)
-            if self._fence is not None:
-                _check_fence(connection, self._fence)
             yield Store(connection)
 
 
@@ -216,22 +216,17 @@ def dry_database(engine: sa.Engine, attribution: Attribution) -> Iterator[DryDat
             outer.rollback()
 
 
-def _open(connection: sa.Connection, attribution: Attribution) -> None:
-    connection.execute(
-        _OPEN,
-        {
-            "actor": attribution.actor,
-            "reason": attribution.reason or "",
-            "run_id": str(attribution.run_id or ""),
-            "today": attribution.today.isoformat() if attribution.today else "",
-        },
-    )
-
-
-def _check_fence(connection: sa.Connection, fence: Fence) -> None:
-    held = connection.execute(
-        _FENCE, {"job_name": fence.job_name, "token": fence.token, "run_id": fence.run_id}
-    ).scalar_one_or_none()
-    if held is None:
+def _open(connection: sa.Connection, attribution: Attribution, fence: Fence | None = None) -> None:
+    values = {
+        "actor": attribution.actor,
+        "reason": attribution.reason or "",
+        "run_id": str(attribution.run_id or ""),
+        "today": attribution.today.isoformat() if attribution.today else "",
+    }
+    if fence is None:
+        connection.execute(_OPEN, values)
+        return
+    held = {"fence_job": fence.job_name, "fence_token": fence.token, "fence_run": fence.run_id}
+    if connection.execute(_OPEN_FENCED, values | held).one_or_none() is None:
         msg = f"Another run has taken over the lock of {fence.job_name}; this one stops before its next write."
         raise LockHeld(msg, hint="Nothing to do: the other run does the work. See `certjobs runs`.")

@@ -2,8 +2,9 @@
 
 1. Count, in one read, who is expired in each organisation with ``auto_pause``.
 2. Ask the guard. What it refuses is stored and named by a hash; nothing of it is touched.
-3. Pause in keyset batches, each its own transaction: status, audit and notices together or not at all. A batch that
-   fails is bisected, so that one mentor who cannot be paused stops nobody else.
+3. Pause in keyset batches, each its own transaction: status, audit and notices together or not at all. Where a batch
+   fails, who is free is paused; where that fails too it is bisected, so that one mentor who cannot be paused stops
+   nobody else. Whom other sessions held is waited for once, at the end.
 4. Count again: an expired mentor who is still active is refused, failed, or open; nobody is lost.
 5. Send the notices that are owed, after the commits.
 
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from certjobs.db.mentors import Cursor, Paused
+    from certjobs.db.mentors import Cursor, Paused, PausedBatch
     from certjobs.db.organisations import Organisation
+    from certjobs.db.store import Store
     from certjobs.jobs.context import JobContext
     from certjobs.ports import Advance
 
@@ -41,7 +43,7 @@ class ExpiryCheckOptions:
     """
 
     org: str | None = None
-    batch_size: int = 500
+    batch_size: int = 1000
     baseline: bool = False
 
 
@@ -60,6 +62,7 @@ class Plan:
     paused: int = 0
     changed: int = 0
     failed: list[int] = field(default_factory=list)
+    shown: list[Paused] = field(default_factory=list)
     open: int = 0
 
 
@@ -74,14 +77,13 @@ def expiry_check(ctx: JobContext[ExpiryCheckOptions]) -> Outcome:
     ctx.count(paused=0, failed=0, notices_owed=0, without_coordinator=0)
     if ctx.options.baseline:
         ctx.count(baseline=1, notices_suppressed=0)
-    shown: list[Paused] = []
     with ctx.progress.track("Pausing", sum(p.approved + p.unapproved - p.refused for p in plans)) as advance:
         for plan in plans:
             for approved in (True, False):
-                _pause(ctx, plan, shown, advance, approved=approved)
+                _pause(ctx, plan, advance, approved=approved)
     _account(ctx, plans)
     unsent = None if ctx.options.baseline else deliver_pause_notices(ctx, chosen[0].id if ctx.options.org else None)
-    return _outcome(ctx, plans, shown, unsent)
+    return _outcome(ctx, plans, unsent)
 
 
 def _organisations(ctx: JobContext[ExpiryCheckOptions]) -> Sequence[Organisation]:
@@ -126,9 +128,7 @@ def _plan(ctx: JobContext[ExpiryCheckOptions], organisation: Organisation) -> Pl
     return plan
 
 
-def _pause(
-    ctx: JobContext[ExpiryCheckOptions], plan: Plan, shown: list[Paused], advance: Advance, *, approved: bool
-) -> None:
+def _pause(ctx: JobContext[ExpiryCheckOptions], plan: Plan, advance: Advance, *, approved: bool) -> None:
     """Pause in keyset batches: what a person approved, or what the guard lets a run do by itself.
 
     The roster may change while the job runs. Outside an approval a run never pauses more than the allowance that the
@@ -138,49 +138,116 @@ def _pause(
         return
     after: Cursor | None = None
     left = None if approved else plan.allowance
+    busy: list[int] = []
     while left is None or left > 0:
         limit = ctx.options.batch_size if left is None else min(ctx.options.batch_size, left)
-        with ctx.transaction() as store:
-            batch = store.mentors.expired_batch(
-                plan.organisation.id, plan.today, job_name=_guarded_as(ctx), approved=approved, after=after, limit=limit
-            )
-        if not batch:
-            return
-        after = batch[-1]
-        paused = _pause_batch(ctx, plan, [cursor.mentor_id for cursor in batch])
-        left = None if left is None else left - len(paused)
-        shown += paused[: SHOWN - len(shown)]
-        advance(len(batch))
+        found, after, paused = _pause_next(ctx, plan, after, limit, busy, approved=approved)
+        left = None if left is None else left - paused
+        advance(found)
+        if found < limit:
+            break
+    _pause_busy(ctx, plan, busy)
 
 
-def _pause_batch(ctx: JobContext[ExpiryCheckOptions], plan: Plan, mentor_ids: Sequence[int]) -> Sequence[Paused]:
-    """Pause a batch in one transaction; bisect it where that fails, down to the mentor who cannot be paused."""
-    suppressed = 0
+def _pause_next(
+    ctx: JobContext[ExpiryCheckOptions],
+    plan: Plan,
+    after: Cursor | None,
+    limit: int,
+    busy: list[int],
+    *,
+    approved: bool,
+) -> tuple[int, Cursor | None, int]:
+    """Pause the next batch; where that fails, pause of it who is free.
+
+    Returns how many were found, where the cursor stands now, and how many it paused.
+    """
+    organisation_id, job_name = plan.organisation.id, _guarded_as(ctx)
     try:
         with ctx.transaction() as store:
-            paused = store.mentors.pause_expired(mentor_ids, plan.today)
-            if ctx.options.baseline:
-                suppressed = store.notifications.suppress([each.mentor_id for each in paused], ctx.run_id)
+            found, cursor, paused = store.mentors.pause_next(
+                organisation_id,
+                plan.today,
+                job_name=job_name,
+                approved=approved,
+                after=after,
+                limit=limit,
+                shown=SHOWN - len(plan.shown),
+            )
+            suppressed = _suppress(ctx, store, paused)
+    except StatementFailed:
+        with ctx.transaction() as store:
+            batch = store.mentors.expired_batch(
+                organisation_id, plan.today, job_name=job_name, approved=approved, after=after, limit=limit
+            )
+        number = _pause_free(ctx, plan, [each.mentor_id for each in batch], busy)
+        return len(batch), batch[-1] if batch else None, number
+    return found, cursor, _count(ctx, plan, paused, suppressed)
+
+
+def _pause_free(ctx: JobContext[ExpiryCheckOptions], plan: Plan, mentor_ids: Sequence[int], busy: list[int]) -> int:
+    """Pause whom no other session holds; bisect where that fails, down to the mentor who cannot be paused."""
+    try:
+        with ctx.transaction() as store:
+            paused = store.mentors.pause_free(mentor_ids, plan.today)
+            suppressed = _suppress(ctx, store, paused)
     except StatementFailed as exc:
         if len(mentor_ids) > 1:
             middle = len(mentor_ids) // 2
-            return [
-                *_pause_batch(ctx, plan, mentor_ids[:middle]),
-                *_pause_batch(ctx, plan, mentor_ids[middle:]),
-            ]
-        ctx.log.warning("expiry_check.mentor_failed", mentor_id=mentor_ids[0], error=exc.reason)
-        plan.failed += mentor_ids
-        ctx.count(failed=1)
-        return []
-    plan.paused += len(paused)
+            return sum(_pause_free(ctx, plan, half, busy) for half in (mentor_ids[:middle], mentor_ids[middle:]))
+        _failed(ctx, plan, mentor_ids, exc.reason)
+        return 0
+    done = set(paused.mentor_ids)
+    busy += [mentor_id for mentor_id in mentor_ids if mentor_id not in done]
+    return _count(ctx, plan, paused, suppressed)
+
+
+def _pause_busy(ctx: JobContext[ExpiryCheckOptions], plan: Plan, busy: Sequence[int]) -> None:
+    """Try those once more whom other sessions held, and wait for them once: a night must not hang on an import."""
+    waiting = True
+    for start in range(0, len(busy), ctx.options.batch_size):
+        mentor_ids = busy[start : start + ctx.options.batch_size]
+        if waiting:
+            try:
+                with ctx.transaction() as store:
+                    paused = store.mentors.pause_expired(mentor_ids, plan.today)
+                    suppressed = _suppress(ctx, store, paused)
+            except StatementFailed:
+                waiting = False
+            else:
+                _count(ctx, plan, paused, suppressed)
+                continue
+        still: list[int] = []
+        _pause_free(ctx, plan, mentor_ids, still)
+        with ctx.transaction() as store:
+            held = store.mentors.still_expired(still, plan.today)
+        if held:
+            _failed(ctx, plan, held, "another session holds them")
+
+
+def _failed(ctx: JobContext[ExpiryCheckOptions], plan: Plan, mentor_ids: Sequence[int], why: str) -> None:
+    shown = list(mentor_ids[:SHOWN])
+    ctx.log.warning("expiry_check.mentors_failed", mentor_ids=shown, number=len(mentor_ids), error=why)
+    plan.failed += mentor_ids
+    ctx.count(failed=len(mentor_ids))
+
+
+def _suppress(ctx: JobContext[ExpiryCheckOptions], store: Store, paused: PausedBatch) -> int:
+    """Suppress the notices of a baseline run in the transaction that owes them, and return how many that are."""
+    if not (ctx.options.baseline and paused.mentor_ids):
+        return 0
+    return store.notifications.suppress(paused.mentor_ids, ctx.run_id)
+
+
+def _count(ctx: JobContext[ExpiryCheckOptions], plan: Plan, paused: PausedBatch, suppressed: int) -> int:
+    """Count what a transaction did, once it is committed, and return how many it paused."""
+    number = len(paused.mentor_ids)
+    plan.paused += number
+    plan.shown += paused.shown[: SHOWN - len(plan.shown)]
     if ctx.options.baseline:
         ctx.count(notices_suppressed=suppressed)
-    ctx.count(
-        paused=len(paused),
-        notices_owed=sum(each.recipients for each in paused),
-        without_coordinator=sum(not each.has_coordinator for each in paused),
-    )
-    return paused
+    ctx.count(paused=number, notices_owed=paused.recipients, without_coordinator=paused.without_coordinator)
+    return number
 
 
 def _account(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan]) -> None:
@@ -209,9 +276,7 @@ def _account(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan]) -> None
         raise CertjobsError(msg, hint="A trigger may be missing or disabled: run `certjobs db check`.")
 
 
-def _outcome(
-    ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan], shown: Sequence[Paused], unsent: str | None
-) -> Outcome:
+def _outcome(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan], unsent: str | None) -> Outcome:
     """Say how it went: the worst of guard, failures and what is still owed."""
     codes, sentences, hint = [], [], None
     for plan in plans:
@@ -235,12 +300,15 @@ def _outcome(
     if unsent:
         codes.append(ExitCode.PARTIAL)
         sentences.append(unsent)
-    return Outcome(worst(codes), ctx.counts, " ".join(sentences) or None, hint, _details(ctx, plans, shown))
+    return Outcome(worst(codes), ctx.counts, " ".join(sentences) or None, hint, _details(ctx, plans))
 
 
-def _details(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan], shown: Sequence[Paused]) -> dict[str, Any]:
-    with ctx.transaction() as store:
-        failed = store.mentors.refs([mentor_id for plan in plans for mentor_id in plan.failed[:SHOWN]])
+def _details(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan]) -> dict[str, Any]:
+    failed = [mentor_id for plan in plans for mentor_id in plan.failed[:SHOWN]]
+    refs: dict[int, str] = {}
+    if failed:
+        with ctx.transaction() as store:
+            refs = store.mentors.refs(failed)
     return {
         "organisations": [
             {
@@ -258,7 +326,7 @@ def _details(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan], shown: 
         ],
         "channel": ctx.notifier.name if ctx.notifier else "none",
         "guarded": [plan.guarded for plan in plans if plan.guarded],
-        "failed": sorted(failed.values()),
+        "failed": sorted(refs.values()),
         "paused": [
             {
                 "mentor_ref": each.mentor_ref,
@@ -267,6 +335,6 @@ def _details(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan], shown: 
                 "certification_expiry": each.certification_expiry.isoformat(),
                 "notices": each.recipients,
             }
-            for each in shown
+            for each in [each for plan in plans for each in plan.shown][:SHOWN]
         ],
     }

@@ -504,12 +504,78 @@ COMMENT ON FUNCTION public.certjobs_owner_is_dead(pid integer, session_start tim
 CREATE FUNCTION public.certjobs_pause_expired(p_mentor_ids bigint[], p_today date) RETURNS TABLE(mentor_id bigint, mentor_ref text, organisation text, chapter text, certification_expiry date, recipients integer, has_coordinator boolean)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+-- Pauses the whole list; waits for whoever holds one of them, as long as the session's lock_timeout allows, in the order
+-- in which the triggers lock mentors too. Where the rows lie is looked up once nobody can move them any more.
+DECLARE
+    places tid[];
+BEGIN
+    PERFORM 1 FROM public.peer_mentors m WHERE m.id = ANY (p_mentor_ids) ORDER BY m.id FOR NO KEY UPDATE;
+    places := ARRAY(SELECT m.ctid FROM public.peer_mentors m WHERE m.id = ANY (p_mentor_ids));
+    RETURN QUERY SELECT p.* FROM public.certjobs_pause_places(places, p_today) p;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_pause_free(p_mentor_ids bigint[], p_today date) RETURNS TABLE(mentor_id bigint, mentor_ref text, organisation text, chapter text, certification_expiry date, recipients integer, has_coordinator boolean)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+-- Pauses those of the list whom no other session holds; waits for nobody.
+DECLARE
+    places tid[];
+BEGIN
+    places := ARRAY(SELECT m.ctid FROM public.peer_mentors m WHERE m.id = ANY (p_mentor_ids)
+                     FOR NO KEY UPDATE SKIP LOCKED);
+    RETURN QUERY SELECT p.* FROM public.certjobs_pause_places(places, p_today) p;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_pause_next(p_organisation_id bigint, p_today date, p_job_name text, p_approved boolean, p_after_expiry date, p_after_id bigint, p_limit integer, p_shown integer, OUT candidates integer, OUT last_expiry date, OUT last_id bigint, OUT mentor_ids bigint[], OUT recipients integer, OUT without_coordinator integer, OUT shown jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     SET plan_cache_mode TO 'force_custom_plan'
     AS $$
+-- Pauses the next mentors after a keyset cursor, in the order of the partial index, or fails where another session holds
+-- one of them. Tells how many were found and where the cursor stands; whom it paused, of the first everything.
+DECLARE
+    places tid[];
+BEGIN
+    SELECT count(*), array_agg(c.place ORDER BY c.place), max(c.expiry), (array_agg(c.id ORDER BY c.expiry DESC, c.id DESC))[1]
+      INTO candidates, places, last_expiry, last_id
+      FROM (SELECT m.ctid AS place, m.id, m.certification_expiry AS expiry
+              FROM public.peer_mentors m
+             WHERE m.organisation_id = p_organisation_id
+               AND m.status = 'active'
+               AND public.certjobs_expired(m.certification_expiry, p_today)
+               AND (m.certification_expiry, m.id)
+                   > (coalesce(p_after_expiry, '-infinity'), coalesce(p_after_id, 0))
+               AND EXISTS (SELECT 1 FROM public.approved_changes a
+                            WHERE a.job_name = p_job_name
+                              AND a.mentor_id = m.id
+                              AND a.certification_expiry = m.certification_expiry) = p_approved
+             ORDER BY m.certification_expiry, m.id
+             LIMIT p_limit) c;
+    SELECT array_agg(p.mentor_id), coalesce(sum(p.recipients), 0), count(*) FILTER (WHERE NOT p.has_coordinator),
+           jsonb_agg(to_jsonb(p) - 'nth' ORDER BY p.nth) FILTER (WHERE p.nth <= p_shown)
+      INTO mentor_ids, recipients, without_coordinator, shown
+      FROM (SELECT row_number() OVER () AS nth, q.*
+              FROM public.certjobs_pause_places(coalesce(places, '{}'), p_today) q) p;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_pause_places(p_places tid[], p_today date) RETURNS TABLE(mentor_id bigint, mentor_ref text, organisation text, chapter text, certification_expiry date, recipients integer, has_coordinator boolean)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_custom_plan'
+    SET lock_timeout TO '100ms'
+    AS $$
 #variable_conflict use_column
+-- Pauses the mentors whose rows lie at these places and who are active and expired, with audit and notices; or fails and
+-- changes nothing: where another session holds one of them, and where one was paused and made active again since this
+-- statement began, so that the ordinal of this pause is taken (unique_violation). A row that was changed meanwhile lies
+-- somewhere else: it may be left out, and is then found again by its id.
 BEGIN
     PERFORM set_config('certjobs.today', p_today::text, true);
-    PERFORM 1 FROM public.peer_mentors m WHERE m.id = ANY (p_mentor_ids) ORDER BY m.id FOR NO KEY UPDATE;
 
     -- OFFSET 0 keeps the planner to one index look-up a mentor: status and expiry are correlated, and it would expect
     -- hundreds of times too many rows.
@@ -517,12 +583,14 @@ BEGIN
     WITH paused AS (
         UPDATE public.peer_mentors m
            SET status = 'paused', pause_reason = 'expired_cert'
-         WHERE m.id = ANY (p_mentor_ids)
+         WHERE m.ctid = ANY (p_places)
            AND m.status = 'active'
            AND public.certjobs_expired(m.certification_expiry, p_today)
            AND EXISTS (SELECT 1 FROM public.organisations o WHERE o.id = m.organisation_id AND o.auto_pause)
         RETURNING m.id, m.external_ref, m.organisation_id, m.chapter_id, m.certification_expiry AS expiry
     ), owed AS MATERIALIZED (
+        -- A pause is the mentor's n-th of that expiry: its own audit row is written when the statement ends, so it counts
+        -- the earlier ones and itself. Retention keeps what is counted here.
         SELECT p.id, p.external_ref, p.expiry, 1 + earlier.pauses AS nth, c.coordinator_id, c.address
           FROM paused p
          CROSS JOIN LATERAL (SELECT count(*)::integer AS pauses FROM public.mentor_status_events e
@@ -539,7 +607,6 @@ BEGIN
                public.certjobs_notice_digest('pause', w.external_ref, w.expiry, w.nth, w.address),
                public.certjobs_setting('run_id')::uuid
           FROM owed w
-            ON CONFLICT DO NOTHING
     ), told AS (
         SELECT w.id, count(*)::integer AS recipients, count(w.coordinator_id) > 0 AS has_coordinator
           FROM owed w
@@ -1079,6 +1146,14 @@ GRANT ALL ON FUNCTION public.certjobs_owner_is_dead(pid integer, session_start t
 
 REVOKE ALL ON FUNCTION public.certjobs_pause_expired(p_mentor_ids bigint[], p_today date) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.certjobs_pause_expired(p_mentor_ids bigint[], p_today date) TO certjobs_job;
+
+REVOKE ALL ON FUNCTION public.certjobs_pause_free(p_mentor_ids bigint[], p_today date) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.certjobs_pause_free(p_mentor_ids bigint[], p_today date) TO certjobs_job;
+
+REVOKE ALL ON FUNCTION public.certjobs_pause_next(p_organisation_id bigint, p_today date, p_job_name text, p_approved boolean, p_after_expiry date, p_after_id bigint, p_limit integer, p_shown integer, OUT candidates integer, OUT last_expiry date, OUT last_id bigint, OUT mentor_ids bigint[], OUT recipients integer, OUT without_coordinator integer, OUT shown jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.certjobs_pause_next(p_organisation_id bigint, p_today date, p_job_name text, p_approved boolean, p_after_expiry date, p_after_id bigint, p_limit integer, p_shown integer, OUT candidates integer, OUT last_expiry date, OUT last_id bigint, OUT mentor_ids bigint[], OUT recipients integer, OUT without_coordinator integer, OUT shown jsonb) TO certjobs_job;
+
+REVOKE ALL ON FUNCTION public.certjobs_pause_places(p_places tid[], p_today date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.certjobs_refresh_certification_expiry(mentor_ids bigint[]) FROM PUBLIC;
 
