@@ -10,7 +10,8 @@ import uuid
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from email.utils import parseaddr
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from certjobs import __version__, config, harness, logs, registry
 from certjobs.adapters.dry_run import RecordingNotifier
@@ -22,16 +23,20 @@ from certjobs.db.runs import NewRun
 from certjobs.db.store import Attribution, Database, DryDatabase, Fence, dry_database
 from certjobs.domain.days import Calendar
 from certjobs.domain.guard import Guard
+from certjobs.domain.quiet import Quiet, parse_days, parse_hours
+from certjobs.domain.thresholds import parse_thresholds
 from certjobs.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import date
+    from threading import Event
 
     import sqlalchemy as sa
 
     from certjobs.ports import Alerter, Notifier, Progress
 
+T = TypeVar("T")
 MISSING_DATABASE = "No database is configured."
 
 
@@ -41,6 +46,10 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the present moment in UTC."""
         return datetime.now(UTC)
+
+    def sleep(self, seconds: float, until: Event, /) -> None:
+        """Wait so long, or until the event is set."""
+        until.wait(seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,12 @@ class Environment:
         harmless = request.dry_run or request.local or request.reads_only
         self.calendar = Calendar(SystemClock().now(), request.as_of, future=harmless)
         self.guard = Guard(self.settings.guard_count, self.settings.guard_share)
+        self.thresholds = _parsed("THRESHOLDS", parse_thresholds, self.settings.thresholds)
+        hours, days = self.settings.quiet_hours, self.settings.send_days
+        self.quiet = Quiet(
+            _parsed("QUIET_HOURS", parse_hours, hours) if hours else None,
+            _parsed("SEND_DAYS", parse_days, days) if days else None,
+        )
         self._closing = ExitStack()
         self._url: str | None = None
         self._engine: sa.Engine | None = None
@@ -123,6 +138,7 @@ class Environment:
             application_name=application_name,
             statement_timeout=self.settings.statement_timeout_seconds,
             lock_timeout=self.settings.lock_timeout_seconds,
+            sessions=1 + self.settings.notify_concurrency,
         )
         self._closing.callback(made.dispose)
         return made
@@ -163,11 +179,24 @@ class Environment:
         """The notifier of the channel, or None. With --json it keeps off stdout, which then is for a program."""
         if self.channel == "none":
             return None
-        return ConsoleNotifier(sys.stderr if self.request.json else sys.stdout)
+        settings = self.settings
+        redirect_to = parseaddr(settings.redirect_all_to)[1] if settings.redirect_all_to else None
+        if redirect_to:
+            logs.get().warning("channel.redirected")
+        if self.channel == "webhook":
+            return _webhook(settings, redirect_to)
+        if self.channel == "email":
+            return _email(settings, redirect_to)
+        return ConsoleNotifier(sys.stderr if self.request.json else sys.stdout, redirect_to)
 
     def dry_notifier(self) -> Notifier | None:
-        """Return a notifier that takes every notice and sends none, where there is a channel."""
-        return RecordingNotifier(honours_keys=False) if self.channel != "none" else None
+        """Return a notifier that takes every message and sends none, where there is a channel."""
+        channel = self.notifier
+        return RecordingNotifier(channel) if channel is not None else None
+
+    def sleep(self, seconds: float, until: Event, /) -> None:
+        """Wait so long, or until the event is set."""
+        SystemClock().sleep(seconds, until)
 
     @property
     def alerter(self) -> Alerter | None:
@@ -181,7 +210,12 @@ class Environment:
     @property
     def job_defaults(self) -> Mapping[str, Any]:
         """The settings that jobs know as options."""
-        return {"batch_size": self.settings.batch_size, "retention_days": self.settings.retention_days}
+        return {
+            "batch_size": self.settings.batch_size,
+            "retention_days": self.settings.retention_days,
+            "thresholds": self.thresholds,
+            "per_organisation_thresholds": self.settings.per_organisation_thresholds,
+        }
 
     # What administration asks for.
 
@@ -208,6 +242,58 @@ class Environment:
     def schema_differences(self) -> Sequence[str]:
         """List where the schema is not as this program needs it."""
         return schema.differences(self.engine)
+
+
+def _parsed(name: str, parse: Callable[[str], T], text: str) -> T:
+    """Return a setting as what it means. Raises ConfigurationError where it means nothing."""
+    try:
+        return parse(text)
+    except ValueError as exc:
+        msg = f"The configuration is wrong: {config.PREFIX}{name}: {exc}."
+        raise ConfigurationError(msg, hint="Correct the setting named above; the README lists them all.") from None
+
+
+def _needed(name: str, value: T | None, channel: str) -> T:
+    if value is None:
+        msg = f"The channel {channel} needs {config.PREFIX}{name}."
+        raise ConfigurationError(msg, hint="Set it, or choose another channel with CERTJOBS_NOTIFY_CHANNEL.")
+    return value
+
+
+def _webhook(settings: config.Settings, redirect_to: str | None) -> Notifier:
+    from certjobs.adapters.notify.webhook import WebhookNotifier
+
+    secret = settings.notify_webhook_secret
+    return WebhookNotifier(
+        _needed("NOTIFY_WEBHOOK_URL", settings.notify_webhook_url, "webhook").get_secret_value(),
+        secret.get_secret_value() if secret else None,
+        timeout=settings.notify_timeout_seconds,
+        concurrency=settings.notify_concurrency,
+        redirect_to=redirect_to,
+        clock=SystemClock(),
+    )
+
+
+def _email(settings: config.Settings, redirect_to: str | None) -> Notifier:
+    from certjobs.adapters.notify.email import EmailNotifier, MailServer
+
+    password = settings.smtp_password
+    server = MailServer(
+        host=_needed("SMTP_HOST", settings.smtp_host, "email"),
+        port=settings.smtp_port,
+        security=settings.smtp_security,
+        username=settings.smtp_username,
+        password=password.get_secret_value() if password else None,
+        timeout=settings.notify_timeout_seconds,
+    )
+    return EmailNotifier(
+        server,
+        mail_from=_needed("MAIL_FROM", settings.mail_from, "email"),
+        reply_to=settings.mail_reply_to,
+        concurrency=settings.notify_concurrency,
+        redirect_to=redirect_to,
+        clock=SystemClock(),
+    )
 
 
 def job_name(given: str | None) -> str | None:

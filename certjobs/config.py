@@ -7,6 +7,8 @@ an error), or from a file called after the setting in ``CERTJOBS_SECRETS_DIR``.
 from __future__ import annotations
 
 import os
+import re
+from email.utils import formataddr, getaddresses, parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -23,6 +25,7 @@ from certjobs.errors import ConfigurationError
 
 PREFIX = "CERTJOBS_"
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+_ADDRESS = re.compile(r"[^@\s<>(),;:\"\[\]\\]+@[^@\s<>(),;:\"\[\]\\]+")
 DATABASE_SCHEMES = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
 
 
@@ -54,8 +57,18 @@ def _check_webhook_url(value: SecretStr) -> SecretStr:
     return SecretStr(value.get_secret_value().strip())
 
 
+def _check_mailbox(value: str) -> str:
+    """Insist on one mailbox, ``address`` or ``Name <address>``, that cannot smuggle in another header."""
+    name, address = parseaddr(value)
+    if not value.isprintable() or not _ADDRESS.fullmatch(address) or len(getaddresses([value])) != 1:
+        msg = "must be one address, as mentors@example.org or Mentors <mentors@example.org>"
+        raise ValueError(msg)
+    return formataddr((name, address)) if name else address
+
+
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
 WebhookUrl = Annotated[SecretStr, AfterValidator(_check_webhook_url)]
+Mailbox = Annotated[str, AfterValidator(_check_mailbox)]
 
 
 class _FileVariables(PydanticBaseSettingsSource):
@@ -100,11 +113,52 @@ class Settings(BaseSettings):
     secrets_dir: Path | None = Field(
         default=None, description="Directory of mounted secrets, a file per setting, named as the setting."
     )
-    notify_channel: Literal["none", "console"] | None = Field(
+    notify_channel: Literal["none", "console", "webhook", "email"] | None = Field(
         default=None,
-        description="How coordinators are told: `console` prints them with names and addresses, `none` leaves them "
-        "owed. "
-        "Unset means `none`, and `console` with `--local`.",
+        description="How coordinators are told: `webhook` posts each notice to an application, `email` sends each "
+        "coordinator one message with all of theirs, `console` prints them with names and addresses, `none` leaves "
+        "them owed. Unset means `none`, and `console` with `--local`.",
+    )
+    notify_webhook_url: WebhookUrl | None = Field(
+        default=None, description="Where the channel `webhook` posts notices (https)."
+    )
+    notify_webhook_secret: SecretStr | None = Field(
+        default=None, description="What those are signed with: `whsec_` and at least 24 bytes in base64."
+    )
+    smtp_host: str | None = Field(default=None, description="The mail server of the channel `email`.")
+    smtp_port: int | None = Field(
+        default=None, ge=1, le=65535, description="Its port. Unset means 587, 465 with `tls`, 25 with `none`."
+    )
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="How the way to it is kept secret; `none` only on this machine."
+    )
+    smtp_username: str | None = Field(default=None, description="Who logs in there. Unset means nobody does.")
+    smtp_password: SecretStr | None = Field(default=None, description="With which password.")
+    mail_from: Mailbox | None = Field(
+        default=None, description="Whom mail comes from, as `Mentors <mentors@example.org>`."
+    )
+    mail_reply_to: Mailbox | None = Field(default=None, description="Where answers go, if not there.")
+    redirect_all_to: Mailbox | None = Field(
+        default=None,
+        description="A rehearsal: every message goes to this one address, and says whom it was for. Notices count as "
+        "sent, so rehearse on a copy of the database.",
+    )
+    notify_concurrency: int = Field(
+        default=4, ge=1, le=8, description="How many messages are on their way at once, by `webhook` and `email`."
+    )
+    notify_timeout_seconds: float = Field(
+        default=15, gt=0, le=120, description="Longest to wait for a connection or an answer of those channels."
+    )
+    thresholds: str = Field(default="30,14,7", description="How many days ahead coordinators are warned.")
+    per_organisation_thresholds: bool = Field(
+        default=False, description="Whether an organisation's own thresholds count where it has some."
+    )
+    quiet_hours: str | None = Field(
+        default=None,
+        description="When nobody is told, as `22:00-07:00` where the organisation is: notices wait for a later run.",
+    )
+    send_days: str | None = Field(
+        default=None, description="On which days somebody is told, as `mon-fri`. Unset means every day."
     )
     alert_webhook_url: WebhookUrl | None = Field(
         default=None, description="Where failures and guard refusals are posted as JSON (https)."

@@ -12,9 +12,12 @@ help texts are tested against it. Every error a command raises on purpose is a `
     ├── CredentialsRejected     77   somebody must rotate them
     └── ConfigurationError      78   configuration or schema is not as needed
     StatementFailed                  one unit of work failed, the session is fine: the caller bisects
-    DeliveryError                    one notice was not delivered
+    DeliveryError                    one message was not delivered
     ├── DeliveryFailed               for now: it stays owed
-    └── DeliveryRefused              for good: it is dead
+    │   ├── RateLimited              the channel asks for a rest, and all senders take it
+    │   └── ChannelDown              the channel cannot be reached at all
+    ├── DeliveryRefused              for good: it is dead
+    └── DeliveryUnknown              it may have arrived: a person has to look
     Terminated (KeyboardInterrupt)   SIGTERM: 143
 
 Messages are sentences for a tired administrator: what happened, to what, what to do. They never hold a secret, a
@@ -153,7 +156,7 @@ class StatementFailed(Exception):
 
 
 class DeliveryError(Exception):
-    """A notice did not reach its recipient; ``reason`` is safe to store and log."""
+    """A message did not reach its recipient; ``reason`` is safe to store and log: no name, address or secret in it."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -161,11 +164,27 @@ class DeliveryError(Exception):
 
 
 class DeliveryFailed(DeliveryError):
-    """The channel failed for now: the notice stays owed."""
+    """The channel failed for now: the message stays owed."""
+
+
+class RateLimited(DeliveryFailed):
+    """The channel asks for a rest of ``seconds`` (None where it does not say); that is no failed attempt."""
+
+    def __init__(self, reason: str, seconds: float | None) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+
+
+class ChannelDown(DeliveryFailed):
+    """The channel could not be reached; nothing of this message left."""
 
 
 class DeliveryRefused(DeliveryError):
-    """The channel refused this notice for good: it is dead."""
+    """The channel refused this message for good: it is dead."""
+
+
+class DeliveryUnknown(DeliveryError):
+    """The connection ended after all was sent and before the channel answered: nobody knows whether it arrived."""
 
 
 class Terminated(KeyboardInterrupt):

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from certjobs.db.store import Database, DryDatabase, Fence
     from certjobs.domain.days import Calendar
     from certjobs.domain.guard import Guard
+    from certjobs.domain.quiet import Quiet
     from certjobs.ports import Alerter, Log, Notifier, Progress
     from certjobs.registry import JobSpec
 
@@ -91,6 +92,13 @@ class Resources(Protocol):
 
     def dry_notifier(self) -> Notifier | None:
         """Return a notifier that records instead of sending."""
+
+    @property
+    def quiet(self) -> Quiet:
+        """When nobody is told."""
+
+    def sleep(self, seconds: float, until: threading.Event, /) -> None:
+        """Wait so long, or until the event is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +154,8 @@ class _Run:
         if abandoned:
             self.counts["abandoned_found"] = abandoned
         self.session.beat()
-        return self._work(self.resources.live(self.row, fence), self.resources.notifier)
+        notifier = self.resources.notifier if self.spec.tells else None
+        return self._work(self.resources.live(self.row, fence), notifier)
 
     def _check_one_database(self) -> None:
         """Raise where the run's own session and its units of work do not see the same database."""
@@ -158,10 +167,11 @@ class _Run:
     def dry(self) -> Outcome:
         """Work, on one transaction that is rolled back."""
         self.resources.check_schema()
+        notifier = self.resources.dry_notifier() if self.spec.tells else None
         with self.resources.dry(self.row) as database:
-            return self._work(database, self.resources.dry_notifier())
+            return self._work(database, notifier, dry_run=True)
 
-    def _work(self, database: Database | DryDatabase, notifier: Notifier | None) -> Outcome:
+    def _work(self, database: Database | DryDatabase, notifier: Notifier | None, *, dry_run: bool = False) -> Outcome:
         return self.spec.function(
             JobContext(
                 run_id=self.row.run_id,
@@ -173,7 +183,10 @@ class _Run:
                 notifier=notifier,
                 progress=self.resources.progress,
                 log=self.log,
+                sleep=self.resources.sleep,
+                quiet=self.resources.quiet,
                 guard=self.resources.guard,
+                dry_run=dry_run,
                 counts=self.counts,
             )
         )

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
     from datetime import date, datetime
+    from threading import Event
     from uuid import UUID
 
 
@@ -19,12 +20,20 @@ class Clock(Protocol):
         """Return the present moment, aware, in UTC."""
 
 
+class Sleep(Protocol):
+    """The one place where a run waits for time to pass."""
+
+    def __call__(self, seconds: float, until: Event, /) -> None:
+        """Wait so long, or until the event is set."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One notice ready to be sent: because of what, about whom, to whom.
+    """One notice ready to be sent: because of what, about whom.
 
-    ``idempotency_key`` is the same at every attempt and derives from what the notice is. Name and address are
-    personal data: they go to the recipient's channel, never into a log.
+    ``kind`` is ``pause`` or ``reminder``; a reminder has the ``threshold_day`` it was due for, and ``days_left`` counts
+    from the day it is sent on (negative once expired). ``idempotency_key`` is the same at every attempt and derives
+    from what the notice is. The name is personal data: it goes to the recipient's channel, never into a log.
     """
 
     id: int
@@ -36,26 +45,55 @@ class Notice:
     organisation: str
     chapter: str
     certification_expiry: date
+    threshold_day: int | None
+    days_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What one recipient is sent at once: one notice, or all of theirs where the channel gathers.
+
+    ``key`` derives from the keys of its notices and is stored before the message is sent. ``language`` is ``nb``,
+    ``nn`` or ``en``. Name and address are personal data.
+    """
+
+    key: str
+    today: date
     recipient_name: str
     recipient_address: str
     language: str
+    notices: tuple[Notice, ...]
+
+
+class Sender(Protocol):
+    """Sends messages one after the other; used by one thread."""
+
+    def send(self, message: Message) -> str:
+        """Send one message and return the channel's message id.
+
+        Raises DeliveryFailed when it may work later, DeliveryRefused when it never will, DeliveryUnknown when nobody
+        can tell whether it arrived, RateLimited when the channel asks for a rest, ChannelDown when it cannot be reached
+        at all, and CredentialsRejected when it does not know us.
+        """
 
 
 class Notifier(Protocol):
     """A channel that carries notices.
 
-    ``honours_keys`` says whether the channel drops a second message with the same idempotency key; only then may a
-    notice whose sending was cut short be sent again.
+    ``honours_keys`` says whether the channel drops a second message with the same key; only then may a notice whose
+    sending was cut short be sent again. ``gathers``: whether one message carries all notices of a recipient.
+    ``concurrency`` is how many senders may work at once, and ``batch`` how many messages one of them may have in hand:
+    more than one only where keys are honoured.
     """
 
     name: str
     honours_keys: bool
+    gathers: bool
+    concurrency: int
+    batch: int
 
-    def send(self, notice: Notice) -> str:
-        """Send one notice and return the channel's message id.
-
-        Raises DeliveryFailed when it may work later and DeliveryRefused when it never will.
-        """
+    def sender(self) -> AbstractContextManager[Sender]:
+        """Open what sends: a connection, kept for many messages. It may connect only at the first message."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from certjobs.errors import UsageError
 from certjobs.jobs.expiry_check import ExpiryCheckOptions, expiry_check
+from certjobs.jobs.remind import RemindOptions, remind
 from certjobs.jobs.retention import RetentionOptions, retention
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 class JobSpec:
     """A job: its name, the function, the dataclass of its options, and whether only one run may work at a time.
 
-    ``aliases`` are the names that the specification and its schedulers use.
+    ``aliases`` are the names that the specification and its schedulers use. ``tells``: whether it sends notices, and so
+    needs the channel to be configured.
     """
 
     name: str
@@ -29,6 +31,7 @@ class JobSpec:
     options: type[Any]
     exclusive: bool
     aliases: tuple[str, ...] = ()
+    tells: bool = False
 
     def make_options(self, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Any:
         """Return the job's options: what was given, else the default where the job knows it, else the job's own."""
@@ -45,6 +48,15 @@ JOBS: tuple[JobSpec, ...] = (
         options=ExpiryCheckOptions,
         exclusive=True,
         aliases=("certification_expiry_check",),
+        tells=True,
+    ),
+    JobSpec(
+        name="remind",
+        summary="Warn coordinators of certifications about to expire, and send every notice owed.",
+        function=remind,
+        options=RemindOptions,
+        exclusive=True,
+        tells=True,
     ),
     JobSpec(
         name="retention",

@@ -25,7 +25,7 @@ from tests.roster import KARI, OLA, TODAY, Mentor, file_of, in_days
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from certjobs.ports import Notice
+    from certjobs.ports import Message
     from tests.conftest import Certjobs, CertjobsProcess, Result, TestDatabase
 
 EVE = TODAY - timedelta(days=1)  # the night before the usual one
@@ -557,10 +557,10 @@ def fail_with(errors: Mapping[str, Exception]) -> object:
     """Return a ``send`` that fails for these addresses and prints for everybody else."""
     real = ConsoleNotifier.send
 
-    def send(self: ConsoleNotifier, notice: Notice) -> str:
-        if notice.recipient_address in errors:
-            raise errors[notice.recipient_address]
-        return real(self, notice)
+    def send(self: ConsoleNotifier, message: Message) -> str:
+        if message.recipient_address in errors:
+            raise errors[message.recipient_address]
+        return real(self, message)
 
     return send
 

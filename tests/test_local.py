@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -33,7 +34,10 @@ with postgres.database(Path(sys.argv[1])) as url:
 
 
 def test_demo_in_a_path_with_a_space_and_over_an_earlier_one(local_directory: Path) -> None:
-    """The demo shows pauses, then a night that changes nothing, whatever an earlier demo left in its database."""
+    """The demo shows pauses, reminders of every threshold and a message, then a night that changes and sends nothing.
+
+    Whatever an earlier demo left in its database.
+    """
     directory = local_directory / "a path" / "with spaces"
     with postgres.database(directory / "demo") as url:
         migrate(url)
@@ -47,7 +51,12 @@ def test_demo_in_a_path_with_a_space_and_over_an_earlier_one(local_directory: Pa
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("Nobody was paused.") == 1
-        assert "Notices to coordinators: 20 owed, 20 sent." in done.stdout
+        assert done.stdout.count("Nobody is newly due.") == 1
+        assert "Notices to coordinators: 24 newly owed, 44 sent." in done.stdout
+        thresholds = {int(days) for days in re.findall(r"HLF-\d+ .* (\d+) +\d+ *$", done.stdout, re.MULTILINE)}
+        assert {30, 14, 7} <= thresholds
+        assert "messages went out" in done.stdout
+        assert "    | Subject: " in done.stdout
         assert "What to try next" in done.stdout
         assert done.stderr == ""
     assert not running(directory)
@@ -110,7 +119,7 @@ def test_local_works_without_any_setting(certjobs_unset: Certjobs, local_directo
         result = certjobs_unset("expiry-check", "--local", "--as-of", "2026-11-22")
         assert result.exit_code == 3, "one mentor has no coordinator, and HLF has no fallback address yet"
         assert result.stdout.count(") was paused; ") == 21
-        assert "1 notices have nobody to go to" in result.stdout
+        assert "1 notice with nobody to go to" in result.stdout
         told = certjobs_unset(
             "orgs", "set", "HLF", "--reason", "a test", "--fallback-address", "mentors@example.org", "--local"
         )

@@ -433,6 +433,12 @@ MADE = {
     "roster_events": f"(entity, entity_id, event, actor, occurred_at) VALUES ('mentor', 902, 'added', 'x', {MOMENT})",
     "notifications": "(kind, mentor_id, certification_expiry, pause_ordinal, coordinator_id, idempotency_key, status,"
     f" created_at) SELECT 'pause', 902, '2026-01-01', 1 + count(*), 903, 'k', %(status)s, {MOMENT} FROM notifications",
+    "reminder_dispatch_log": "(notification_id, kind, mentor_id, certification_expiry, attempt, outcome, occurred_at)"
+    f" SELECT 1, 'pause', 902, '2026-01-01', count(*), 'sent', {MOMENT} FROM reminder_dispatch_log",
+    "cert_expiry_reminders": "(certification_expiry, mentor_id, threshold_day, status, decided_on, created_at)"
+    f" SELECT '2026-01-01', 902, count(*), 'due', '2026-01-01', {MOMENT} FROM cert_expiry_reminders",
+    "notice_snoozes": "(mentor_id, coordinator_id, threshold_day, until, actor, created_at)"
+    f" SELECT 902, 903, count(*), '2026-01-01', 'x', {MOMENT} FROM notice_snoozes",
     "scheduler_run_log": "(run_id, job_name, trigger, started_at, finished_at, status, host, version, actor)"
     f" VALUES (gen_random_uuid(), 'expiry-check', 'schedule', {MOMENT}, {MOMENT}, 'succeeded', 'h', '1', 'x')",
     "guarded_sets": "(hash, job_name, organisation_id, size, refused_at)"
@@ -475,6 +481,9 @@ def test_retention_deletes_what_is_old(certjobs: Certjobs, database: TestDatabas
     assert history(database) == young
     assert result.json()["counts"] == {
         "notifications_deleted": 15,
+        "reminder_dispatch_log_deleted": 3,
+        "cert_expiry_reminders_deleted": 3,
+        "notice_snoozes_deleted": 3,
         "mentor_status_events_deleted": 3,
         "certification_events_deleted": 3,
         "roster_events_deleted": 3,

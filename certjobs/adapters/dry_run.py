@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from certjobs.ports import Notice
+    from contextlib import AbstractContextManager
+
+    from certjobs.ports import Message, Notifier
 
 
 class RecordingNotifier:
-    """Take every notice and send none."""
+    """Take every message of a channel and send none. One sender, for a dry-run has one connection, and all at once."""
 
-    name = "dry-run"
+    concurrency = 1
+    batch = 500
 
-    def __init__(self, *, honours_keys: bool) -> None:
-        self.honours_keys = honours_keys
+    def __init__(self, channel: Notifier) -> None:
+        self.name = channel.name
+        self.honours_keys = channel.honours_keys
+        self.gathers = channel.gathers
 
-    def send(self, notice: Notice) -> str:
-        """Pretend that the notice went out."""
-        return f"dry-run-{notice.idempotency_key[:16]}"
+    def sender(self) -> AbstractContextManager[RecordingNotifier]:
+        """Return what records: itself."""
+        return nullcontext(self)
+
+    def send(self, message: Message) -> str:
+        """Pretend that the message went out."""
+        return f"dry-run-{message.key[:16]}"

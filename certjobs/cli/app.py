@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from certjobs import __version__
-from certjobs.cli import certs, coordinators, db, guard, jobs, local, mentors, orgs, roster, runs
+from certjobs.cli import certs, coordinators, db, guard, jobs, local, mentors, notifications, orgs, roster, runs
 from certjobs.cli.commands import Commands
 from certjobs.cli.options import exits
 from certjobs.errors import ExitCode
@@ -23,6 +23,7 @@ Examples:
   certjobs db upgrade                            create or update the schema
   certjobs roster import mentors.csv --dry-run   what a file would change
   certjobs expiry-check --dry-run                whom tonight would pause
+  certjobs remind --dry-run                      whose coordinators tonight would warn
   certjobs runs --failed                         what went wrong lately
 
 """ + exits(*ExitCode)
@@ -61,7 +62,7 @@ def _group(name: str, group: typer.Typer) -> Part:
 
 
 _PARTS: dict[tuple[str, ...], Part] = {
-    ("expiry-check", "retention", "run"): jobs.register,
+    ("expiry-check", "remind", "retention", "run"): jobs.register,
     ("runs",): runs.register,
     ("approve",): guard.register,
     ("demo",): local.register,
@@ -70,6 +71,7 @@ _PARTS: dict[tuple[str, ...], Part] = {
     ("coordinators",): _group("coordinators", coordinators.app),
     ("mentors",): _group("mentors", mentors.app),
     ("orgs",): _group("orgs", orgs.app),
+    ("notifications",): _group("notifications", notifications.app),
     ("db",): _group("db", db.app),
 }
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("expiry-check", epilog=JOB_EXITS)(expiry_check)
+    app.command("remind", epilog=JOB_EXITS)(remind)
     app.command("retention", epilog=JOB_EXITS)(retention)
     app.command("run", epilog=JOB_EXITS)(run)
 
@@ -54,6 +55,42 @@ def expiry_check(
     _carry_out(
         "expiry-check",
         {"org": org, "batch_size": batch_size, "baseline": baseline},
+        as_of=as_of,
+        dry_run=dry_run,
+        local=local,
+        json=json,
+        debug=debug,
+    )
+
+
+def remind(
+    org: Annotated[str | None, typer.Option("--org", metavar="CODE", help="Only this organisation, as HLF.")] = None,
+    baseline: Annotated[
+        bool,
+        typer.Option("--baseline", help="The first night on a live roster: what is due already is told to nobody."),
+    ] = False,
+    as_of: AsOf = None,
+    dry_run: DryRun = False,
+    local: Local = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    r"""Warn coordinators of certifications about to expire, once a threshold, and send every notice owed.
+
+    Only organisations with remind are looked at. A mentor is due for the smallest threshold (30, 14 or 7 days) that
+    covers the days left, once; after missed nights that is one reminder, not three. Notices owed because of pauses go
+    out as well. What cannot be sent stays owed, and the exit code is 3.
+
+    \b
+    Examples:
+      certjobs remind
+      certjobs remind --dry-run
+      certjobs remind --dry-run --as-of 2026-12-24 --org HLF
+      certjobs remind --baseline
+    """
+    _carry_out(
+        "remind",
+        {"org": org, "baseline": baseline or None},
         as_of=as_of,
         dry_run=dry_run,
         local=local,

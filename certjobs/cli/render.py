@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from certjobs.cli import render_notices
 from certjobs.cli.output import cell, document, say, table
+from certjobs.domain.thresholds import DECIDED_FOR_ALL
 from certjobs.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from certjobs.admin.approvals import Approved
     from certjobs.db.runs import Run
@@ -27,18 +29,10 @@ def report(found: Report, *, as_json: bool) -> None:
     if found.dry_run:
         say("Dry-run: nothing was written and nobody was told.")
     if details.get("organisations"):
-        headings = ("organisation", "today", "expired", "paused", "refused", "failed", "open", "never certified")
-        keys = ("organisation", "today", "expired", "paused", "refused", "failed", "open", "never_certified")
-        table(
-            f"{found.job_name}, by organisation",
-            headings,
-            [[each[key] for key in keys] for each in details["organisations"]],
-        )
-    if details.get("paused"):
-        _paused(details["paused"], outcome.counts.get("paused", 0), dry_run=found.dry_run)
-    elif details.get("organisations"):
-        say("Nobody was paused." if not found.dry_run else "Nobody would be paused.")
-    _notices(outcome.counts, details.get("channel"))
+        _checked(found)
+    if details.get("reminded"):
+        render_notices.reminded(details, dry_run=found.dry_run)
+    render_notices.notices(outcome.counts, details.get("channel"), found.job_name)
     for name, number in outcome.counts.items():
         if name.endswith("_deleted") and number:
             would = "would be deleted" if found.dry_run else "deleted"
@@ -50,15 +44,20 @@ def report(found: Report, *, as_json: bool) -> None:
     _verdict(found)
 
 
-def _notices(counts: Mapping[str, int], channel: str | None) -> None:
-    found = {name.removeprefix("notices_"): number for name, number in counts.items() if name.startswith("notices_")}
-    if not any(found.values()):
-        return
-    parts = ", ".join(
-        f"{number} {'still owed' if name == 'open' else name}" for name, number in found.items() if number
+def _checked(found: Report) -> None:
+    """Show what expiry-check did: by organisation, and whom it paused."""
+    details, counts = found.outcome.details, found.outcome.counts
+    headings = ("organisation", "today", "expired", "paused", "refused", "failed", "open", "never certified")
+    keys = ("organisation", "today", "expired", "paused", "refused", "failed", "open", "never_certified")
+    table(
+        f"{found.job_name}, by organisation",
+        headings,
+        [[each[key] for key in keys] for each in details["organisations"]],
     )
-    why = " No channel is set, so they stay owed: see CERTJOBS_NOTIFY_CHANNEL." if channel == "none" else ""
-    say(f"Notices to coordinators: {parts}.{why}")
+    if details.get("paused"):
+        _paused(details["paused"], counts.get("paused", 0), dry_run=found.dry_run)
+    else:
+        say("Nobody was paused." if not found.dry_run else "Nobody would be paused.")
 
 
 def _paused(mentors: Sequence[dict[str, Any]], total: int, *, dry_run: bool) -> None:
@@ -110,9 +109,9 @@ def _seconds(each: Run) -> str | None:
 
 
 def _counted(counts: dict[str, Any]) -> str:
-    return (
-        ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in counts.items() if number) or "nothing to do"
-    )
+    """Return counts in words, without those that only prove what others say already."""
+    shown = (name for name, number in counts.items() if number and not name.startswith(("owed_", DECIDED_FOR_ALL)))
+    return ", ".join(f"{name.replace('_', ' ')} {counts[name]}" for name in shown) or "nothing to do"
 
 
 def _run_document(each: Run) -> dict[str, Any]:

@@ -34,6 +34,8 @@ HEADINGS = {
     "withdrawn_on": "withdrawn",
     "ends_on": "valid to",
     "days_left": "days",
+    "threshold_day": "days",
+    "last_error": "why",
 }
 
 
@@ -98,8 +100,13 @@ def fetched(limit: int | None, *, as_json: bool) -> int | None:
     return limit if as_json else (limit or TABLE_ROWS) + 1
 
 
-def listed(title: str, found: Iterator[Any], *, limit: int | None, as_json: bool) -> None:
-    """Show a list of dataclasses: a table of the first, or all as one JSON array written while it is read."""
+def listed(
+    title: str, found: Iterator[Any], *, limit: int | None, as_json: bool, columns: Sequence[str] | None = None
+) -> None:
+    """Show a list of dataclasses: a table of the first, or all as one JSON array written while it is read.
+
+    ``columns`` are those of the table, where it would be too wide with all.
+    """
     if as_json:
         separator = "["
         for each in found:
@@ -112,7 +119,7 @@ def listed(title: str, found: Iterator[Any], *, limit: int | None, as_json: bool
     if not rows:
         say("None.")
         return
-    headings = [each.name for each in fields(rows[0])]
+    headings = columns or [each.name for each in fields(rows[0])]
     table(
         title,
         [HEADINGS.get(name, name.replace("_", " ")) for name in headings],

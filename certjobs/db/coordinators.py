@@ -117,3 +117,13 @@ class Coordinators:
         if added:
             rows = [{"mentor_id": mentor_id, "coordinator_id": each} for each in added]
             self._connection.execute(sa.insert(coordinator_assignments).values(rows))  # one statement, one event
+
+    def is_of(self, coordinator_id: int, mentor_id: int) -> bool:
+        """Tell whether somebody is a coordinator of a mentor."""
+        found = sa.select(
+            sa.exists().where(
+                coordinator_assignments.c.coordinator_id == coordinator_id,
+                coordinator_assignments.c.mentor_id == mentor_id,
+            )
+        )
+        return bool(self._connection.scalar(found))

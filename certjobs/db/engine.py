@@ -68,8 +68,10 @@ def _is_local(url: URL) -> bool:
     return all(not name or name in LOOPBACK_HOSTS or name.startswith(("/", "@")) for name in names)
 
 
-def create_engine(url: URL, *, application_name: str, statement_timeout: float, lock_timeout: float) -> sa.Engine:
-    """Return an engine whose every session is bounded; times in seconds.
+def create_engine(
+    url: URL, *, application_name: str, statement_timeout: float, lock_timeout: float, sessions: int = 1
+) -> sa.Engine:
+    """Return an engine whose every session is bounded, opened when first needed, at most so many; times in seconds.
 
     TCP keepalives notice a lost peer within a minute, and the server stops working for a client that is gone.
     ``hide_parameters`` keeps names and addresses out of error messages.
@@ -87,7 +89,7 @@ def create_engine(url: URL, *, application_name: str, statement_timeout: float, 
         url,
         hide_parameters=True,
         use_native_hstore=False,  # a look-up at every connect, for a type that nothing here has
-        pool_size=1,
+        pool_size=sessions,
         max_overflow=2,
         pool_use_lifo=True,
         connect_args={

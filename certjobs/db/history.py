@@ -18,6 +18,9 @@ class History:
     # Notices first: a pause is kept as long as one of its notices is.
     TABLES = (
         "notifications",
+        "reminder_dispatch_log",
+        "cert_expiry_reminders",
+        "notice_snoozes",
         "mentor_status_events",
         "certification_events",
         "roster_events",

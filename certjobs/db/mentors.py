@@ -20,7 +20,6 @@ from certjobs.db.tables import (
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
     from datetime import datetime
-    from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +209,6 @@ class Mentors:
             )
             .order_by(peer_mentors.c.id)
         ).all()
-
-    def pauses_of_run(self, run_id: UUID) -> tuple[int, int]:
-        """Return how many pauses the audit holds of a run, and how many notices the run caused."""
-        row = self._connection.execute(statement("pauses_of_run"), {"run_id": run_id}).one()
-        return row.pauses, row.notices
 
     def find(self, ref: str, *, lock: bool, for_removal: bool = False) -> MentorState | None:
         """Return a mentor by reference, locked where something is to be changed, or None.

@@ -1,26 +1,120 @@
-"""Notices owed to coordinators: claiming one just before it is sent, and recording what became of it."""
+"""Notices owed to coordinators: what may be sent now, claiming it just before it is sent, and what became of it."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from certjobs.db.sqlfiles import statement
+from certjobs.db.sqlfiles import statement, stream
 from certjobs.db.tables import notifications
-from certjobs.ports import Notice
+from certjobs.ports import Message, Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
+    from datetime import date, datetime
     from uuid import UUID
 
-_RETRY_AFTER = (timedelta(minutes=15), timedelta(hours=1), timedelta(hours=4), timedelta(hours=12))
+    from certjobs.domain.delivery import Delivery, Scope
+
+_NOTICE = [name for name in Notice.__slots__ if name != "id"]
 
 
-def retry_delay(attempt: int) -> timedelta:
-    """Return how long a notice rests after its n-th failed attempt (from 1), at most half a day."""
-    return _RETRY_AFTER[min(attempt, len(_RETRY_AFTER)) - 1]
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a claim gave: messages to send now, and how many notices turned out not to be."""
+
+    messages: Sequence[Message]
+    suppressed: int
+    superseded: int
+
+
+@dataclass(frozen=True, slots=True)
+class StillOpen:
+    """How many notices are owed; those of them with nobody to go to, and those that wait as they should."""
+
+    open: int
+    nobody: int
+    snoozed: int
+    quiet: int
+
+    @property
+    def late(self) -> int:
+        """How many could have been sent by now, if somebody were there or all had gone well."""
+        return self.open - self.snoozed - self.quiet
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a run owes: from its causes on one side, from the notices' statuses on the other, in one snapshot.
+
+    ``recorded`` is the sum of the statuses after it. ``added`` are notices for recipients who came later.
+    """
+
+    reminders: int
+    pauses: int
+    due: int
+    recorded: int
+    added: int
+    sent: int
+    suppressed: int
+    superseded: int
+    dead: int
+    unknown: int
+    discarded: int
+    open: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A notice as a list shows one."""
+
+    id: int
+    kind: str
+    status: str
+    mentor_ref: str | None
+    certification_expiry: date
+    threshold_day: int | None
+    coordinator: str | None
+    attempt: int
+    not_before: datetime | None
+    created_at: datetime
+    sent_at: datetime | None
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to send a notice."""
+
+    occurred_at: datetime
+    attempt: int
+    channel: str | None
+    outcome: str
+    error: str | None
+    message_id: str | None
+    run_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snooze:
+    """Who need not be told of what until when."""
+
+    mentor_ref: str
+    coordinator: str
+    threshold_day: int
+    until: date
+    reason: str | None
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What one recipient is owed because of a run: for a dry-run to show."""
+
+    recipient: str
+    notices: Sequence[Mapping[str, Any]]
 
 
 class Notifications:
@@ -29,10 +123,10 @@ class Notifications:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def add_new_recipients(self, organisation_id: int | None) -> int:
-        """Owe the open pause notices to coordinators who were assigned since, and return how many that are."""
-        added = self._connection.execute(statement("add_new_recipients"), {"organisation_id": organisation_id})
-        return added.rowcount
+    def add_new_recipients(self, scope: Scope) -> int:
+        """Owe the open notices to coordinators who were assigned since, and return how many that are."""
+        values = {"kinds": list(scope.kinds), "organisation_ids": list(scope.organisations)}
+        return self._connection.execute(statement("add_new_recipients"), values).rowcount
 
     def suppress(self, mentor_ids: Sequence[int], run_id: UUID) -> int:
         """Suppress the pause notices that a run owes because of these mentors, and return how many that are."""
@@ -47,59 +141,147 @@ class Notifications:
             .values(status="suppressed", last_error="Paused by a baseline run, of which nobody is told.")
         ).rowcount
 
-    def settle_interrupted(self, *, honours_keys: bool) -> int:
-        """Settle the notices whose sender died between claiming and recording, and return how many there were.
+    def settle_interrupted(self, scope: Scope, *, channel: str, honours_keys: bool) -> int:
+        """Settle the notices whose sender died between claiming and recording; return of how many nobody knows.
 
-        Nobody knows whether they went out. Where the channel drops repeated keys they are owed again, under the same
-        key; elsewhere they become ``unknown``, for a person to look at.
+        Where the channel drops repeated keys they are owed again, under the same key; elsewhere they become
+        ``unknown``, for a person to look at.
         """
-        return self._connection.execute(
-            statement("settle_interrupted"), {"status": "pending" if honours_keys else "unknown"}
-        ).rowcount
+        values = {"kinds": list(scope.kinds), "channel": channel, "honours_keys": honours_keys}
+        unknown: int = self._connection.execute(statement("settle_interrupted"), values).scalar_one()
+        return unknown
 
-    def owed(self, organisation_id: int | None, *, after: int, limit: int) -> Sequence[int]:
-        """Return the ids of the next pause notices that may be sent now, after an id, at most ``limit``."""
-        values = {"organisation_id": organisation_id, "after": after, "limit": limit}
-        return self._connection.scalars(statement("owed_notices"), values).all()
+    def owed(self, scope: Scope, *, gathers: bool) -> Sequence[Sequence[int]]:
+        """Return the ids of the notices that may be sent now: a group each, or one a recipient where it is gathered."""
+        rows = self._connection.scalars(statement("owed_notices"), scope.values() | {"gathers": gathers})
+        return rows.all()
 
-    def claim(self, notification_id: int) -> Notice | None:
-        """Look at a notice again and make it ``sending``; None where it must not be sent, or not by us.
+    def claim(self, scope: Scope, ids: Sequence[int], *, channel: str, gathers: bool) -> Claim:
+        """Look at notices again and make them ``sending``, those that may still be sent (rule 4).
 
-        A notice whose mentor is active again, or whose recipient is no longer the mentor's coordinator, is suppressed
-        (rule 4). One whose recipient has no address stays owed.
+        A pause notice whose mentor is active again, a reminder whose mentor is not or whose expiry date has changed,
+        and a notice to who is no longer the mentor's coordinator are suppressed; a reminder of an expired certification
+        is superseded. One whose recipient has no address stays owed. With ``gathers`` all are one message: they must be
+        one recipient's.
         """
-        row = self._connection.execute(statement("claim_notice"), {"id": notification_id}).one_or_none()
-        return Notice(**row._mapping) if row else None  # noqa: SLF001 - SQLAlchemy's public name for it
-
-    def sent(self, notice: Notice, message_id: str) -> bool:
-        """Record that a notice went out; False where it is no longer this attempt's to record."""
-        return self._finish(
-            notice,
-            {"status": "sent", "message_id": message_id, "sent_at": sa.func.clock_timestamp(), "last_error": None},
+        values = scope.values() | {"ids": list(ids), "channel": channel, "gathers": gathers}
+        rows = self._connection.execute(statement("claim_notices"), values).all()
+        sending = [row for row in rows if row.status == "sending"]
+        groups = [sending] if gathers and sending else [[row] for row in sending]
+        return Claim(
+            [_message(group) for group in groups],
+            sum(row.status == "suppressed" for row in rows),
+            sum(row.status == "superseded" for row in rows),
         )
 
-    def failed(self, notice: Notice, reason: str) -> bool:
-        """Record that a notice failed for now and stays owed, after a rest."""
-        rest = sa.func.clock_timestamp() + retry_delay(notice.attempt)
-        return self._finish(notice, {"status": "failed", "last_error": reason, "not_before": rest})
+    def record(self, deliveries: Sequence[Delivery]) -> dict[str, int]:
+        """Record what became of claimed notices, with a row each in the dispatch log; return how many, by outcome.
 
-    def refused(self, notice: Notice, reason: str) -> bool:
-        """Record that a notice was refused for good."""
-        return self._finish(notice, {"status": "dead", "last_error": reason})
+        One that is no longer this attempt's to record is left alone and not counted.
+        """
+        rows = self._connection.execute(
+            statement("record_deliveries"),
+            {
+                "ids": [each.notice_id for each in deliveries],
+                "attempts": [each.attempt for each in deliveries],
+                "outcomes": [each.outcome for each in deliveries],
+                "message_ids": [each.message_id for each in deliveries],
+                "errors": [each.error for each in deliveries],
+                "rests": [each.rest for each in deliveries],
+            },
+        )
+        return {row.outcome: row.number for row in rows}
 
-    def _finish(self, notice: Notice, values: Mapping[str, object]) -> bool:
-        done = self._connection.execute(
+    def still_open(self, scope: Scope) -> StillOpen:
+        """Return how many notices are still owed, and why."""
+        values = scope.values() | {"all_organisation_ids": list(scope.organisations)}
+        return StillOpen(*self._connection.execute(statement("open_notices"), values).one())
+
+    def account(self, run_id: UUID) -> Account:
+        """Return what a run owes and what became of it."""
+        return Account(*self._connection.execute(statement("owed_by_run"), {"run_id": run_id}).one())
+
+    def owed_because_of(self, run_id: UUID, limit: int) -> Sequence[Owed]:
+        """Return who is to hear what because of a run, recipient by recipient, at most ``limit`` of them."""
+        rows = self._connection.execute(statement("owed_by_recipient"), {"run_id": run_id, "limit": limit})
+        return [Owed(row.recipient, row.notices) for row in rows]
+
+    # What people do by hand.
+
+    def listed(
+        self,
+        *,
+        status: str | None = None,
+        kind: str | None = None,
+        mentor: str | None = None,
+        coordinator: str | None = None,
+        org: str | None = None,
+        ids: Sequence[int] | None = None,
+        limit: int | None = None,
+    ) -> Generator[Listed]:
+        """Yield notices, the newest first; ``status`` open stands for pending, sending and failed."""
+        values = {
+            "status": status,
+            "kind": kind,
+            "mentor": mentor,
+            "coordinator": coordinator,
+            "org": org,
+            "ids": list(ids) if ids is not None else None,
+            "limit": limit,
+        }
+        return stream(self._connection, statement("list_notices"), values, Listed)
+
+    def attempts(self, notification_id: int) -> Sequence[Attempt]:
+        """Return every attempt to send a notice, the newest first."""
+        rows = self._connection.execute(statement("list_attempts"), {"id": notification_id})
+        return [Attempt(*row) for row in rows]
+
+    def set_status(
+        self, ids: Sequence[int], status: str, *, of: Sequence[str], actor: str, reason: str
+    ) -> Sequence[int]:
+        """Let notices of certain statuses become another, and return which did; who and why stand on each."""
+        changed = self._connection.execute(
             sa.update(notifications)
-            .where(
-                notifications.c.id == notice.id,
-                notifications.c.status == "sending",
-                notifications.c.attempt == notice.attempt,
+            .where(notifications.c.id.in_(list(ids)), notifications.c.status.in_(list(of)))
+            .values(
+                status=status,
+                not_before=None,
+                handled_by=actor,
+                handled_reason=reason,
+                handled_at=sa.func.clock_timestamp(),
             )
-            .values(**values)
+            .returning(notifications.c.id)
         )
-        return done.rowcount == 1
+        return sorted(changed.scalars())
 
-    def still_open(self, organisation_id: int | None) -> tuple[int, int]:
-        """Return how many pause notices are still owed, and how many of them have nobody to go to."""
-        row = self._connection.execute(statement("open_notices"), {"organisation_id": organisation_id}).one()
-        return row.open, row.nobody
+    def snooze(
+        self, *, mentor_id: int, coordinator_id: int, threshold: int, until: date, actor: str, reason: str
+    ) -> None:
+        """Let a coordinator not be told of one threshold of one mentor before a day; the latest word counts."""
+        self._connection.execute(
+            statement("snooze"),
+            {
+                "mentor_id": mentor_id,
+                "coordinator_id": coordinator_id,
+                "threshold_day": threshold,
+                "until": until,
+                "actor": actor,
+                "reason": reason,
+            },
+        )
+
+    def snoozes(self, limit: int | None = None) -> Generator[Snooze]:
+        """Yield the snoozes, the next to end first."""
+        return stream(self._connection, statement("list_snoozes"), {"limit": limit}, Snooze)
+
+
+def _message(rows: Sequence[Any]) -> Message:
+    first = rows[0]
+    return Message(
+        first.key,
+        first.today,
+        first.recipient_name,
+        first.recipient_address,
+        first.language,
+        tuple(Notice(row.id, *(getattr(row, name) for name in _NOTICE)) for row in rows),
+    )

@@ -19,6 +19,7 @@ from certjobs.db.history import History
 from certjobs.db.mentors import Mentors
 from certjobs.db.notifications import Notifications
 from certjobs.db.organisations import Organisations
+from certjobs.db.reminders import Reminders
 from certjobs.db.roster import Roster
 from certjobs.db.runs import Runs
 from certjobs.errors import DryRunExpired, LockHeld, StatementFailed
@@ -107,6 +108,11 @@ class Store:
     def notifications(self) -> Notifications:
         """Notices owed to coordinators."""
         return Notifications(self._connection)
+
+    @cached_property
+    def reminders(self) -> Reminders:
+        """The ledger of reminders."""
+        return Reminders(self._connection)
 
     @cached_property
     def guarded_sets(self) -> GuardedSets:

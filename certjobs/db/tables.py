@@ -193,6 +193,11 @@ notifications = sa.Table(
     sa.Column("claimed_by_run", sa.Uuid),
     _moment("created_at", default=True),
     _moment("sent_at"),
+    sa.Column("added", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("channel", sa.Text),
+    sa.Column("handled_by", sa.Text),
+    sa.Column("handled_reason", sa.Text),
+    _moment("handled_at"),
     sa.UniqueConstraint(
         "mentor_id",
         "kind",
@@ -222,6 +227,54 @@ sa.Index(
 
 sa.Index("ix_notifications_created_at", notifications.c.created_at, postgresql_using="brin")
 sa.Index("ix_notifications_unknown", notifications.c.id, postgresql_where=sa.text("status = 'unknown'"))
+
+cert_expiry_reminders = sa.Table(
+    "cert_expiry_reminders",
+    metadata,
+    sa.Column("certification_expiry", sa.Date, primary_key=True),
+    sa.Column("mentor_id", sa.BigInteger, primary_key=True, index=True),
+    sa.Column("threshold_day", sa.Integer, primary_key=True),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("recipients", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("decided_on", sa.Date, nullable=False),
+    sa.Column("run_id", sa.Uuid, index=True),
+    _moment("created_at", default=True),
+    sa.CheckConstraint("status IN ('due', 'superseded')", name="status"),
+)
+
+reminder_dispatch_log = sa.Table(
+    "reminder_dispatch_log",
+    metadata,
+    _id(),
+    sa.Column("notification_id", sa.BigInteger, nullable=False),
+    sa.Column("run_id", sa.Uuid, index=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("mentor_id", sa.BigInteger, nullable=False, index=True),
+    sa.Column("threshold_day", sa.Integer),
+    sa.Column("certification_expiry", sa.Date, nullable=False),
+    sa.Column("coordinator_id", sa.BigInteger),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("channel", sa.Text),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("message_id", sa.Text),
+    sa.Column("error", sa.Text),
+    _moment("occurred_at", default=True),
+    sa.UniqueConstraint("notification_id", "attempt"),
+    sa.CheckConstraint("outcome IN ('sent', 'failed', 'limited', 'refused', 'unknown', 'interrupted')", name="outcome"),
+)
+sa.Index("ix_reminder_dispatch_log_occurred_at", reminder_dispatch_log.c.occurred_at, postgresql_using="brin")
+
+notice_snoozes = sa.Table(
+    "notice_snoozes",
+    metadata,
+    sa.Column("mentor_id", sa.BigInteger, primary_key=True),
+    sa.Column("coordinator_id", sa.BigInteger, primary_key=True),
+    sa.Column("threshold_day", sa.Integer, primary_key=True),
+    sa.Column("until", sa.Date, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("actor", sa.Text, nullable=False),
+    _moment("created_at", default=True),
+)
 
 scheduler_run_log = sa.Table(
     "scheduler_run_log",

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 MOST_DAYS = 3650
 DIGITS = 9
+DECIDED_FOR_ALL = "decided_for_all"  # the count by which a run says that it looked at every organisation
 
 
 def parse_thresholds(text: str) -> tuple[int, ...]:
@@ -19,7 +25,18 @@ def parse_thresholds(text: str) -> tuple[int, ...]:
         if not (part.isascii() and part.isdigit() and len(part) <= DIGITS):
             msg = f"{part[:20]!r} is not a number of days"
             raise ValueError(msg)
-    days = sorted((int(part) for part in parts), reverse=True)
+    return check_thresholds([int(part) for part in parts])
+
+
+def check_thresholds(given: Sequence[int]) -> tuple[int, ...]:
+    """Return days, largest first. Raises ValueError, in words, as ``parse_thresholds`` does."""
+    days = sorted(given, reverse=True)
+    if not days:
+        msg = "the list is empty"
+        raise ValueError(msg)
+    if days[-1] < 0:
+        msg = f"{days[-1]} lies in the past"
+        raise ValueError(msg)
     if len(set(days)) < len(days):
         msg = "a day stands twice"
         raise ValueError(msg)

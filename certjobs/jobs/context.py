@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from certjobs.domain.guard import Guard
+from certjobs.domain.quiet import Quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from certjobs.db.organisations import Organisation
     from certjobs.db.store import Store
     from certjobs.domain.days import Calendar
-    from certjobs.ports import Log, Notifier, Progress
+    from certjobs.ports import Log, Notifier, Progress, Sleep
 
 OptionsT = TypeVar("OptionsT")
 
@@ -26,7 +27,8 @@ class JobContext(Generic[OptionsT]):
     """Everything a job may touch.
 
     ``transaction`` opens a unit of work, ``shield`` a stretch that a signal does not cut short. ``counts`` is kept
-    current as the job goes, so that a run that is cut short still says what it did.
+    current as the job goes, so that a run that is cut short still says what it did. ``dry_run`` is for what a report
+    shows alone: a job does the same either way.
     """
 
     run_id: UUID
@@ -38,7 +40,10 @@ class JobContext(Generic[OptionsT]):
     notifier: Notifier | None
     progress: Progress
     log: Log
+    sleep: Sleep
+    quiet: Quiet = field(default_factory=Quiet)
     guard: Guard = field(default_factory=Guard)
+    dry_run: bool = False
     counts: dict[str, int] = field(default_factory=dict)
 
     def today(self, organisation: Organisation) -> date:

@@ -1,105 +1,349 @@
 """Sending the notices that are owed, after the transactions that caused them.
 
-Each notice becomes ``sending`` by a commit of its own just before its own send, fenced like every other write: a run
-whose lock was taken over sends nothing more. A failure stays with its notice and never undoes a pause.
+1. Owe the open notices to whoever became a coordinator since; settle what an earlier run was killed over.
+2. Ask which notices may be sent now, in groups: one each, or one a recipient where the channel gathers them.
+3. A few senders take group after group. Each looks at its notices again and makes them ``sending`` in a commit of its
+   own, fenced like every other write, just before it sends them: a run whose lock was taken over sends nothing more.
+4. What became of each is recorded, with a row in the dispatch log. A failure stays with its notice: it stops no other,
+   and never undoes a pause.
+
+A channel that asks for a rest gives it to all senders. One that cannot be reached, or does not know us, ends the
+sending: everything left stays owed.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import random
+import threading
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import nullcontext
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
-from certjobs.errors import DeliveryError, DeliveryFailed, StatementFailed
+from certjobs.domain.delivery import Delivery, Scope
+from certjobs.domain.outcome import worst
+from certjobs.domain.text import counted
+from certjobs.errors import (
+    CertjobsError,
+    ChannelDown,
+    ConfigurationError,
+    CredentialsRejected,
+    DeliveryError,
+    DeliveryFailed,
+    DeliveryRefused,
+    DeliveryUnknown,
+    ExitCode,
+    RateLimited,
+    StatementFailed,
+)
 
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
+    from certjobs.db.notifications import StillOpen
+    from certjobs.db.organisations import Organisation
     from certjobs.jobs.context import JobContext
-    from certjobs.ports import Notice, Notifier
+    from certjobs.ports import Advance, Message, Notifier, Sender
 
-PAGE = 500
+RETRY_AFTER = (15 * 60, 60 * 60, 4 * 60 * 60, 12 * 60 * 60)  # seconds that a notice rests after its n-th failure
+JITTER = 0.2  # so that what failed together does not come back together
+REST = 30.0  # seconds, where a channel asks for a rest and does not say how long
+LONGEST_REST = 300.0  # seconds that a run rests in all before it leaves what is left to a later one
+DOWN = 3  # messages in a row that could not even be begun: then the channel is down
 
 
-def deliver_pause_notices(ctx: JobContext[Any], organisation_id: int | None) -> str | None:
-    """Send the pause notices that may be sent now, of one organisation or (None) of all.
+def rest_after(attempt: int) -> float:
+    """Return how many seconds a notice rests after its n-th failed attempt (from 1): up to half a day, give or take."""
+    seconds = RETRY_AFTER[min(attempt, len(RETRY_AFTER)) - 1]
+    return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - nobody gains by guessing it
 
-    Returns a sentence where some are still owed, else None.
 
-    With no channel set nothing is claimed, everything stays owed, and that is no failure.
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """How the sending went: what counts for the exit code, and what to say."""
+
+    exit_code: ExitCode = ExitCode.OK
+    message: str | None = None
+    hint: str | None = None
+
+
+def scope_of(ctx: JobContext[Any], organisations: Sequence[Organisation], kinds: Sequence[str]) -> Scope:
+    """Return what a run delivers now: of these organisations, except where it is quiet."""
+    days = {}
+    for organisation in organisations:
+        today = ctx.today(organisation)
+        clock = ctx.calendar.now.astimezone(ZoneInfo(organisation.time_zone)).time()
+        if ctx.quiet.now(today, clock):
+            ctx.log.info("delivery.quiet", organisation=organisation.code)
+        else:
+            days[organisation.id] = today
+    return Scope(kinds, [each.id for each in organisations], days)
+
+
+def deliver(ctx: JobContext[Any], organisations: Sequence[Organisation], kinds: Sequence[str]) -> Delivered:
+    """Send the notices of these kinds and organisations that may be sent now.
+
+    With no channel set nothing is claimed, everything stays owed, and that is no failure. Counts what was sent,
+    suppressed, superseded, refused or lost, and what is still owed.
     """
+    scope = scope_of(ctx, organisations, kinds)
     notifier = ctx.notifier
     if notifier is None:
         with ctx.transaction() as store:
-            ctx.count(notices_open=store.notifications.still_open(organisation_id)[0])
-        return None
+            ctx.count(notices_open=store.notifications.still_open(scope).open)
+        return Delivered()
     with ctx.transaction() as store:
-        store.notifications.add_new_recipients(organisation_id)
-        interrupted = store.notifications.settle_interrupted(honours_keys=notifier.honours_keys)
-    ctx.count(notices_unknown=0 if notifier.honours_keys else interrupted)
-    after = 0
-    while True:
-        with ctx.transaction() as store:
-            page = store.notifications.owed(organisation_id, after=after, limit=PAGE)
-        if not page:
-            break
-        for notification_id in page:
-            with ctx.shield():
-                _deliver_or_leave(ctx, notifier, notification_id)
-        after = page[-1]
-    return _unsent(ctx, organisation_id)
-
-
-def _deliver_or_leave(ctx: JobContext[Any], notifier: Notifier, notification_id: int) -> None:
-    """Deliver one notice; one that the database will not have changed stops no other."""
-    try:
-        _deliver(ctx, notifier, notification_id)
-    except StatementFailed as exc:
-        ctx.log.warning("notice.not_recorded", notice=notification_id, error=exc.reason)
-
-
-def _deliver(ctx: JobContext[Any], notifier: Notifier, notification_id: int) -> None:
-    with ctx.transaction() as store:
-        notice = store.notifications.claim(notification_id)
-    if notice is None:
-        return
-    try:
-        message_id = notifier.send(notice)
-    except DeliveryError as exc:
-        _record_failure(ctx, notice, exc)
-        return
-    except Exception as exc:  # noqa: BLE001 - whatever a channel throws, one failure is one failure
-        _record_failure(ctx, notice, DeliveryFailed(type(exc).__name__))
-        return
-    with ctx.transaction() as store:
-        store.notifications.sent(notice, message_id)
-    ctx.count(notices_sent=1)
-
-
-def _record_failure(ctx: JobContext[Any], notice: Notice, exc: DeliveryError) -> None:
-    ctx.log.warning("notice.not_sent", notice=notice.id, mentor=notice.mentor_ref, error=exc.reason)
-    with ctx.transaction() as store:
-        if isinstance(exc, DeliveryFailed):
-            store.notifications.failed(notice, exc.reason)
-        else:
-            store.notifications.refused(notice, exc.reason)
-            ctx.count(notices_dead=1)
-
-
-def _unsent(ctx: JobContext[Any], organisation_id: int | None) -> str | None:
-    """Count what is still owed and say it in a sentence."""
-    with ctx.transaction() as store:
-        still_open, nobody = store.notifications.still_open(organisation_id)
-    ctx.count(notices_open=still_open)
-    unknown, dead = ctx.counts.get("notices_unknown", 0), ctx.counts.get("notices_dead", 0)
-    sentences = []
-    if nobody:
-        sentences.append(
-            f"{nobody} notices have nobody to go to: give those mentors a coordinator, or the organisation a fallback"
-            " address with `certjobs orgs set CODE --fallback-address ADDRESS --reason TEXT`."
+        ctx.count(notices_added=store.notifications.add_new_recipients(scope))
+        interrupted = store.notifications.settle_interrupted(
+            scope, channel=notifier.name, honours_keys=notifier.honours_keys
         )
-    if still_open > nobody:
-        sentences.append(f"{still_open - nobody} notices could not be sent yet; the next run tries again.")
+        groups = store.notifications.owed(scope, gathers=notifier.gathers)
+    ctx.count(notices_unknown=interrupted)
+    sending = _Sending(ctx, notifier, scope)
+    parcels = _parcels(groups, 1 if notifier.gathers else notifier.batch)
+    with ctx.progress.track("Telling", len(parcels)) as advance:
+        sending.run(parcels, advance)
+    return _told(ctx, scope, sending.stopped)
+
+
+def leave_for_remind(ctx: JobContext[Any], organisations: Sequence[Organisation], kinds: Sequence[str]) -> Delivered:
+    """Count what is owed and send none of it: a channel that gathers sends everything at once, with the reminders."""
+    with ctx.transaction() as store:
+        ctx.count(notices_open=store.notifications.still_open(scope_of(ctx, organisations, kinds)).open)
+    return Delivered()
+
+
+def _parcels(groups: Sequence[Sequence[int]], size: int) -> Sequence[Sequence[int]]:
+    """Return the groups, so many of them together."""
+    if size == 1:
+        return groups
+    return [[one for group in groups[at : at + size] for one in group] for at in range(0, len(groups), size)]
+
+
+@dataclass(slots=True)
+class _Sending:
+    """The sending under way: what its senders share."""
+
+    ctx: JobContext[Any]
+    notifier: Notifier
+    scope: Scope
+    stopped: CertjobsError | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _gate: threading.Lock = field(default_factory=threading.Lock)
+    _rests: int = 0
+    _rested: float = 0.0
+    _down: int = 0
+
+    def run(self, parcels: Sequence[Sequence[int]], advance: Advance) -> None:
+        """Send the parcels, by as many senders as the channel allows."""
+        workers = min(self.notifier.concurrency, len(parcels))
+        if workers > 1:
+            self._threads(parcels, workers, advance)
+            return
+        with self.notifier.sender() as sender:
+            for parcel in parcels:
+                if self.stop.is_set():
+                    return
+                self._parcel(sender, parcel, self.ctx.shield)
+                advance(1)
+
+    def _threads(self, parcels: Sequence[Sequence[int]], workers: int, advance: Advance) -> None:
+        """Let threads take parcel after parcel. A signal lets each finish the message it has in hand."""
+        left = iter(parcels)
+
+        def work() -> None:
+            with self.notifier.sender() as sender:
+                while not self.stop.is_set():
+                    with self._lock:
+                        parcel = next(left, None)
+                    if parcel is None:
+                        return
+                    self._parcel(sender, parcel, nullcontext)
+                    with self._lock:
+                        advance(1)
+
+        with ThreadPoolExecutor(workers, thread_name_prefix="sender") as pool:
+            futures = [pool.submit(copy_context().run, work) for _ in range(workers)]  # each logs as this run
+            try:
+                wait(futures, return_when=FIRST_EXCEPTION)
+            finally:
+                self.stop.set()
+        for future in futures:
+            future.result()
+
+    def _parcel(self, sender: Sender, ids: Sequence[int], shield: Callable[[], AbstractContextManager[None]]) -> None:
+        """Claim, send and record, again after each rest until all of it is settled."""
+        rest: tuple[float, int] | None = None
+        while not self.stop.is_set():
+            try:
+                with shield():
+                    rest = self._attempt(sender, ids)
+            except StatementFailed as exc:
+                if len(ids) > 1:  # one that the database will not have changed stops no other
+                    for one in ids:
+                        self._parcel(sender, [one], shield)
+                else:
+                    self.ctx.log.warning("notice.not_recorded", notice=ids[0], error=exc.reason)
+                return
+            if rest is None:
+                return
+            self._rest(*rest)
+
+    def _attempt(self, sender: Sender, ids: Sequence[int]) -> tuple[float, int] | None:
+        """Claim, send and record; return how long to rest where the channel asks for it, and after which rest."""
+        ctx = self.ctx
+        with ctx.transaction() as store:
+            claim = store.notifications.claim(
+                self.scope, ids, channel=self.notifier.name, gathers=self.notifier.gathers
+            )
+        with self._lock:
+            ctx.count(notices_suppressed=claim.suppressed, notices_superseded=claim.superseded)
+        deliveries: list[Delivery] = []
+        rest = None
+        for message in claim.messages:
+            if rest is not None or self.stop.is_set():
+                deliveries += self._of(message, "released")
+                continue
+            with self._gate:  # held by who rests
+                rests = self._rests
+            try:
+                done = self._send(sender, message)
+            except RateLimited as exc:
+                ctx.log.warning("channel.limited", seconds=exc.seconds)
+                done = self._of(message, "limited", error=exc.reason)
+                rest = (REST if exc.seconds is None else exc.seconds, rests)
+            deliveries += done
+        if deliveries:
+            with ctx.transaction() as store:
+                recorded = store.notifications.record(deliveries)
+            self._count(recorded)
+        return rest
+
+    def _send(self, sender: Sender, message: Message) -> list[Delivery]:
+        """Send one message and return what became of its notices; raises RateLimited."""
+        try:
+            message_id = sender.send(message)
+        except RateLimited:
+            raise
+        except DeliveryError as exc:
+            return self._undelivered(message, exc)
+        except (CredentialsRejected, ConfigurationError) as exc:
+            self._stop_for(exc)
+            return self._of(message, "released")
+        except Exception as exc:  # noqa: BLE001 - whatever a channel throws, one failure is one failure
+            return self._undelivered(message, DeliveryFailed(type(exc).__name__))
+        with self._lock:
+            self._down = 0
+        return self._of(message, "sent", message_id=message_id)
+
+    def _undelivered(self, message: Message, exc: DeliveryError) -> list[Delivery]:
+        outcome = "failed"
+        if isinstance(exc, DeliveryRefused):
+            outcome = "refused"
+        elif isinstance(exc, DeliveryUnknown):
+            outcome = "unknown"
+        self.ctx.log.warning(
+            "notice.not_sent",
+            notices=[each.id for each in message.notices],
+            mentors=[each.mentor_ref for each in message.notices],
+            outcome=outcome,
+            error=exc.reason,
+        )
+        with self._lock:
+            self._down = self._down + 1 if isinstance(exc, ChannelDown) else 0
+            down = self._down >= DOWN
+        if down:
+            self._stop_for(_down(self.notifier.name, exc.reason))
+        return self._of(message, outcome, error=exc.reason)
+
+    def _of(
+        self, message: Message, outcome: str, *, message_id: str | None = None, error: str | None = None
+    ) -> list[Delivery]:
+        return [
+            Delivery(
+                notice.id,
+                notice.attempt,
+                outcome,
+                message_id,
+                error,
+                rest_after(notice.attempt) if outcome == "failed" else None,
+            )
+            for notice in message.notices
+        ]
+
+    def _rest(self, seconds: float, rests: int) -> None:
+        """Rest, and let all senders rest; not once more for what left before an earlier rest."""
+        with self._gate:
+            if rests != self._rests:
+                return
+            if self._rested + seconds > LONGEST_REST:
+                msg = f"The channel {self.notifier.name} asks for a longer rest than a run takes."
+                self._stop_for(_Rested(msg, hint="What is left stays owed; the next run goes on with it."))
+                return
+            self._rested += seconds
+            self._rests += 1
+            self.ctx.sleep(seconds, self.stop)
+
+    def _stop_for(self, exc: CertjobsError) -> None:
+        with self._lock:
+            self.stopped = self.stopped or exc
+        self.stop.set()
+
+    def _count(self, recorded: dict[str, int]) -> None:
+        names = {"sent": "sent", "failed": "failed", "refused": "dead", "unknown": "unknown"}
+        with self._lock:
+            self.ctx.count(**{f"notices_{name}": recorded.get(outcome, 0) for outcome, name in names.items()})
+
+
+class _Rested(CertjobsError):
+    """The channel asked for more rest than a run takes."""
+
+    exit_code = ExitCode.PARTIAL
+
+
+class _Down(CertjobsError):
+    """The channel cannot be reached."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+def _down(name: str, reason: str) -> CertjobsError:
+    msg = f"The channel {name} cannot be reached: {reason}."
+    return _Down(msg, hint="Everything left stays owed; the next run goes on with it.")
+
+
+def _told(ctx: JobContext[Any], scope: Scope, stopped: CertjobsError | None) -> Delivered:
+    """Count what is still owed and say it."""
+    with ctx.transaction() as store:
+        left = store.notifications.still_open(scope)
+    ctx.count(notices_open=left.open)
+    if left.snoozed or left.quiet:
+        ctx.count(notices_snoozed=left.snoozed, notices_quiet=left.quiet)
+    sentences = list(_sentences(ctx, left))
+    codes = [ExitCode.PARTIAL] if sentences else []
+    if stopped is not None:
+        codes.append(stopped.exit_code)
+        sentences.insert(0, stopped.message)
+    return Delivered(worst(codes), " ".join(sentences) or None, stopped.hint if stopped else None)
+
+
+def _sentences(ctx: JobContext[Any], left: StillOpen) -> Iterable[str]:
+    unknown, dead = ctx.counts.get("notices_unknown", 0), ctx.counts.get("notices_dead", 0)
+    if left.nobody:
+        yield (
+            f"{counted(left.nobody, 'notice')} with nobody to go to: give those mentors a coordinator, or the"
+            " organisation a fallback address with `certjobs orgs set CODE --fallback-address ADDRESS --reason TEXT`."
+        )
+    if left.late > left.nobody:
+        yield f"{counted(left.late - left.nobody, 'notice')} could not be sent yet; the next run tries again."
     if unknown:
-        sentences.append(f"{unknown} notices were cut short while being sent; nobody knows whether they arrived.")
+        yield (
+            f"{counted(unknown, 'notice')} cut short while being sent, and nobody knows whether they arrived: see"
+            " `certjobs notifications list --status unknown`."
+        )
     if dead:
-        sentences.append(f"{dead} notices were refused for good.")
-    return " ".join(sentences) or None
+        yield f"{counted(dead, 'notice')} refused for good: see `certjobs notifications list --status dead`."

@@ -6,7 +6,8 @@
    fails, who is free is paused; where that fails too it is bisected, so that one mentor who cannot be paused stops
    nobody else. Whom other sessions held is waited for once, at the end.
 4. Count again: an expired mentor who is still active is refused, failed, or open; nobody is lost.
-5. Send the notices that are owed, after the commits.
+5. Send the notices that are owed, after the commits; a channel that gathers leaves that to ``remind``, which sends each
+   coordinator one message with everything.
 
 A baseline run suppresses its notices in the transactions that owe them, and sends none. Its guarded sets are its own:
 an approval of one lets no other run pause them and tell everybody.
@@ -17,9 +18,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from certjobs.domain.delivery import PAUSE
 from certjobs.domain.outcome import Outcome, worst
 from certjobs.errors import CertjobsError, ExitCode, StatementFailed
-from certjobs.jobs.delivery import deliver_pause_notices
+from certjobs.jobs.delivery import Delivered, deliver, leave_for_remind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,8 +84,16 @@ def expiry_check(ctx: JobContext[ExpiryCheckOptions]) -> Outcome:
             for approved in (True, False):
                 _pause(ctx, plan, advance, approved=approved)
     _account(ctx, plans)
-    unsent = None if ctx.options.baseline else deliver_pause_notices(ctx, chosen[0].id if ctx.options.org else None)
-    return _outcome(ctx, plans, unsent)
+    return _outcome(ctx, plans, _deliver(ctx, chosen))
+
+
+def _deliver(ctx: JobContext[ExpiryCheckOptions], chosen: Sequence[Organisation]) -> Delivered:
+    """Send the pause notices that are owed, unless the channel gathers: then one message takes them with reminders."""
+    if ctx.options.baseline:
+        return Delivered()
+    if ctx.notifier is not None and ctx.notifier.gathers:
+        return leave_for_remind(ctx, chosen, (PAUSE,))
+    return deliver(ctx, chosen, (PAUSE,))
 
 
 def _organisations(ctx: JobContext[ExpiryCheckOptions]) -> Sequence[Organisation]:
@@ -258,7 +268,7 @@ def _account(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan]) -> None
     were paused than were counted). Raises CertjobsError where audit or notices do not hold what the run did.
     """
     with ctx.transaction() as store:
-        events, notices = store.mentors.pauses_of_run(ctx.run_id)
+        account = store.notifications.account(ctx.run_id)
         for plan in plans:
             left = sum(store.mentors.count_expired(plan.organisation.id, plan.today, _guarded_as(ctx)))
             plan.open = max(0, left - plan.refused - len(plan.failed))
@@ -268,15 +278,15 @@ def _account(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan]) -> None
     if ctx.options.baseline and ctx.counts["notices_suppressed"] != ctx.counts["notices_owed"]:
         msg = "The account of this baseline run does not add up: not every notice was suppressed."
         raise CertjobsError(msg, hint="Look at the table notifications before the next run sends them.")
-    if events != ctx.counts["paused"] or notices < ctx.counts["notices_owed"]:
+    if (account.pauses, account.recorded) != (ctx.counts["paused"], ctx.counts["notices_owed"]):
         msg = (
-            f"The account of this run does not add up: {ctx.counts['paused']} paused and {events} audited,"
-            f" {ctx.counts['notices_owed']} notices owed and {notices} recorded."
+            f"The account of this run does not add up: {ctx.counts['paused']} paused and {account.pauses} audited,"
+            f" {ctx.counts['notices_owed']} notices owed and {account.recorded} recorded."
         )
         raise CertjobsError(msg, hint="A trigger may be missing or disabled: run `certjobs db check`.")
 
 
-def _outcome(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan], unsent: str | None) -> Outcome:
+def _outcome(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan], delivered: Delivered) -> Outcome:
     """Say how it went: the worst of guard, failures and what is still owed."""
     codes, sentences, hint = [], [], None
     for plan in plans:
@@ -297,9 +307,10 @@ def _outcome(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan], unsent:
         if plan.open:
             codes.append(ExitCode.PARTIAL)
             sentences.append(f"{name}: {plan.open} mentors became due during the run; run it again.")
-    if unsent:
-        codes.append(ExitCode.PARTIAL)
-        sentences.append(unsent)
+    codes.append(delivered.exit_code)
+    if delivered.message:
+        sentences.append(delivered.message)
+    hint = hint or delivered.hint
     return Outcome(worst(codes), ctx.counts, " ".join(sentences) or None, hint, _details(ctx, plans))
 
 

@@ -6,7 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ import psycopg
 
 from certjobs import config
 from certjobs.errors import CertjobsError
-from certjobs.local import postgres
+from certjobs.local import mailbox, postgres
 from certjobs.local.sample import paused_by_hand, write_sample
 
 if TYPE_CHECKING:
@@ -33,22 +33,32 @@ def run() -> int:
     """
     directory = config.load().local_dir / "demo"
     today = datetime.now(ZoneInfo("Europe/Oslo")).date()
-    with postgres.server(directory) as address:
+    with postgres.server(directory) as address, mailbox.mailbox() as mail:
         with psycopg.connect(address, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {postgres.DATABASE} WITH (FORCE)")
         sample = directory / "sample.csv"
         with sample.open("w", encoding="utf-8", newline="") as stream:
             write_sample(stream, today)
         _say(f"A first night, on an embedded PostgreSQL in {directory}. All people are invented.")
-        for heading, arguments in _script(sample, today):
+        settings = _settings(directory, mail)
+        for heading, arguments in _night(sample, today):
             if heading:
                 _say(f"\n{heading}")
-            _command(directory, arguments)
+            _command(settings, arguments)
+        _show(mail)
+        sent = len(mail.messages)
+        for heading, arguments in _next_night():
+            if heading:
+                _say(f"\n{heading}")
+            _command(settings, arguments)
+        if not sent or len(mail.messages) != sent:
+            msg = f"The demo's first night sent {sent} messages, and its second {len(mail.messages) - sent}."
+            raise CertjobsError(msg, hint="The first should send some, the second none.")
         _say(_next_steps(directory))
     return 0
 
 
-def _script(sample: Path, today: date) -> Iterator[tuple[str | None, list[str]]]:
+def _night(sample: Path, today: date) -> Iterator[tuple[str | None, list[str]]]:
     yield "== 1. A schema ==", ["db", "upgrade"]
     yield "== 2. A roster ==", ["roster", "import", str(sample)]
     yield (
@@ -60,17 +70,46 @@ def _script(sample: Path, today: date) -> Iterator[tuple[str | None, list[str]]]
         yield heading, ["mentors", "pause", ref, "--reason", reason]
         heading = None
     yield "== 3. What would the night do? ==", ["expiry-check", "--dry-run"]
-    yield "== 4. The night: expired mentors are paused, their coordinators are told ==", ["expiry-check"]
-    yield "== 5. The same again: nothing is left to do ==", ["expiry-check"]
-    yield "== 6. What the scheduler and you can read afterwards ==", ["runs"]
+    yield None, ["remind", "--dry-run"]
+    yield "== 4. The night: expired mentors are paused ==", ["expiry-check"]
+    yield "== 5. Their coordinators are told, and warned 30, 14 and 7 days ahead ==", ["remind"]
 
 
-def _command(directory: Path, arguments: list[str]) -> None:
+def _next_night() -> Iterator[tuple[str | None, list[str]]]:
+    yield "== 6. The same again: nothing is left to do, and nobody is told twice ==", ["expiry-check"]
+    yield None, ["remind"]
+    yield "== 7. What the scheduler and you can read afterwards ==", ["runs"]
+
+
+def _show(mail: mailbox.Mailbox) -> None:
+    """Print the message that has most to say, as its coordinator reads it."""
+    fullest = max(mail.messages, key=lambda each: len(mailbox.as_read(each)), default=None)
+    if fullest is None:
+        return
+    _say(f"\n{len(mail.messages)} messages went out, to a mail server on this machine. One of them, as it is read:\n")
+    _say("\n".join(f"    | {line}" for line in mailbox.as_read(fullest).splitlines()))
+
+
+def _settings(directory: Path, mail: mailbox.Mailbox) -> dict[str, str]:
+    """Return the environment of the demo's commands: no setting of this machine's own counts."""
+    ours = {
+        "LOCAL_DIR": str(directory),
+        "LOG_LEVEL": "warning",
+        "NOTIFY_CHANNEL": "email",
+        "SMTP_HOST": mailbox.HOST,
+        "SMTP_PORT": str(mail.port),
+        "SMTP_SECURITY": "none",
+        "MAIL_FROM": "HLF mentors <mentors@example.org>",
+    }
+    others = {name: value for name, value in os.environ.items() if not name.startswith(config.PREFIX)}
+    return others | {f"{config.PREFIX}{name}": value for name, value in ours.items()}
+
+
+def _command(settings: dict[str, str], arguments: list[str]) -> None:
     shown = shlex.join(["certjobs", *(Path(each).name if each.endswith(".csv") else each for each in arguments)])
     _say(f"\n$ {shown} --local")
-    environment = os.environ | {"CERTJOBS_LOCAL_DIR": str(directory), "CERTJOBS_LOG_LEVEL": "warning"}
     done = subprocess.run(  # noqa: S603 - our own program, and our own words
-        [sys.executable, "-m", "certjobs", *arguments, "--local"], env=environment, check=False
+        [sys.executable, "-m", "certjobs", *arguments, "--local"], env=settings, check=False
     )
     if done.returncode:
         msg = f"The demo's command `{shown}` ended with exit {done.returncode}."
@@ -86,6 +125,9 @@ def _next_steps(directory: Path) -> str:
 
   certjobs expiry-check --local --dry-run --as-of {datetime.now(ZoneInfo("Europe/Oslo")).year + 1}-12-24
                                                     far ahead, so many expire that the guard refuses
+  certjobs remind --local --dry-run --as-of {datetime.now(ZoneInfo("Europe/Oslo")).date() + timedelta(days=7)}
+                                                    who hears what in a week
+  certjobs notifications list --local               what became of each notice
   certjobs mentors reinstate HLF-0001 --reason "just trying" --local
   certjobs runs --local --json                      what a program reads
   certjobs roster sample                            the roster file, to change and import again

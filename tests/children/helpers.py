@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,13 @@ from tests.roster import TODAY, Mentor, file_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     import pytest
 
     from certjobs.domain.outcome import Outcome
     from certjobs.jobs.context import JobContext
-    from certjobs.ports import Notice
+    from certjobs.ports import Message
     from tests.conftest import Certjobs, Result, TestDatabase
 
     Connection = psycopg.Connection[tuple[Any, ...]]
@@ -149,17 +150,23 @@ class Channel:
     taken: list[str] = field(default_factory=list)
     name = "test"
     honours_keys = False
+    gathers = False
+    concurrency = 1
+    batch = 1
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> Channel:
         """Put it in the console's place for the next commands of this process."""
-        monkeypatch.setattr("certjobs.bootstrap.ConsoleNotifier", lambda _stream: self)
+        monkeypatch.setattr("certjobs.bootstrap.ConsoleNotifier", lambda _stream, _redirect_to: self)
         return self
 
-    def send(self, notice: Notice) -> str:
-        self.taken.append(notice.mentor_ref)
+    def sender(self) -> AbstractContextManager[Channel]:
+        return nullcontext(self)
+
+    def send(self, message: Message) -> str:
+        self.taken += [each.mentor_ref for each in message.notices]
         if len(self.taken) == 1:
             self.on_first()
-        return f"test-{notice.id}"
+        return f"test-{message.key}"
 
 
 class Steps:
@@ -175,8 +182,8 @@ class Steps:
         return self
 
     @contextmanager
-    def track(self, _description: str, _total: int) -> Iterator[Callable[[int], None]]:
-        yield self._advance
+    def track(self, description: str, _total: int) -> Iterator[Callable[[int], None]]:
+        yield self._advance if description != "Telling" else lambda _steps: None
 
     def _advance(self, _steps: int) -> None:
         if self.taken < len(self._actions):

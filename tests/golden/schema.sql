@@ -371,6 +371,26 @@ BEGIN
                                               AND n.kind = 'pause'
                                               AND n.certification_expiry = e.certification_expiry)
                          LIMIT p_limit);
+    WHEN 'reminder_dispatch_log' THEN
+        DELETE FROM public.reminder_dispatch_log d
+         WHERE d.id IN (SELECT l.id FROM public.reminder_dispatch_log l WHERE l.occurred_at < p_before LIMIT p_limit);
+    WHEN 'cert_expiry_reminders' THEN
+        -- What is ahead of its expiry date would be told again.
+        DELETE FROM public.cert_expiry_reminders d
+         WHERE (d.certification_expiry, d.mentor_id, d.threshold_day) IN
+               (SELECT r.certification_expiry, r.mentor_id, r.threshold_day
+                  FROM public.cert_expiry_reminders r
+                 WHERE r.created_at < p_before AND r.certification_expiry < p_before::date
+                   AND NOT EXISTS (SELECT 1 FROM public.peer_mentors m
+                                    WHERE m.id = r.mentor_id AND m.certification_expiry = r.certification_expiry)
+                 LIMIT p_limit);
+    WHEN 'notice_snoozes' THEN
+        DELETE FROM public.notice_snoozes d
+         WHERE (d.mentor_id, d.coordinator_id, d.threshold_day) IN
+               (SELECT z.mentor_id, z.coordinator_id, z.threshold_day
+                  FROM public.notice_snoozes z
+                 WHERE z.created_at < p_before AND z.until < p_before::date
+                 LIMIT p_limit);
     WHEN 'certification_events' THEN
         DELETE FROM public.certification_events d
          WHERE d.id IN (SELECT e.id FROM public.certification_events e WHERE e.occurred_at < p_before LIMIT p_limit);
@@ -463,6 +483,19 @@ BEGIN
     END LOOP;
     IF to_jsonb(NEW) <> forgotten THEN
         RAISE EXCEPTION 'The audit table % is append-only: its rows are added, never changed.', TG_TABLE_NAME
+              USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_only_forget_message() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF to_jsonb(NEW) <> to_jsonb(OLD) || jsonb_build_object('message_id', NULL) THEN
+        RAISE EXCEPTION 'The table % is append-only: its rows are added, never changed.', TG_TABLE_NAME
               USING ERRCODE = 'restrict_violation';
     END IF;
     RETURN NEW;
@@ -659,6 +692,15 @@ CREATE FUNCTION public.certjobs_setting(name text) RETURNS text
     LANGUAGE sql STABLE
     AS $$ SELECT nullif(current_setting('certjobs.' || name, true), '') $$;
 
+CREATE FUNCTION public.certjobs_threshold_bands(today date, thresholds integer[]) RETURNS TABLE(threshold_day integer, first_day date, last_day date)
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT t.day, today + coalesce(lag(t.day) OVER (ORDER BY t.day) + 1, 0), today + t.day
+      FROM unnest(thresholds) AS t (day)
+$$;
+
+COMMENT ON FUNCTION public.certjobs_threshold_bands(today date, thresholds integer[]) IS 'The last valid days that are due for each threshold on a day; 0 is a threshold like any other.';
+
 CREATE FUNCTION public.certjobs_today(time_zone text) RETURNS date
     LANGUAGE sql STABLE
     AS $$ SELECT coalesce(public.certjobs_setting('today')::date, (clock_timestamp() AT TIME ZONE time_zone)::date) $$;
@@ -690,6 +732,18 @@ CREATE VIEW public.approved_changes AS
    FROM (public.guarded_set_members gm
      JOIN public.guarded_sets g ON ((g.id = gm.guarded_set_id)))
   WHERE (g.approved_until > clock_timestamp());
+
+CREATE TABLE public.cert_expiry_reminders (
+    certification_expiry date NOT NULL,
+    mentor_id bigint NOT NULL,
+    threshold_day integer NOT NULL,
+    status text NOT NULL,
+    recipients integer DEFAULT 0 NOT NULL,
+    decided_on date NOT NULL,
+    run_id uuid,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT ck_cert_expiry_reminders_status CHECK ((status = ANY (ARRAY['due'::text, 'superseded'::text])))
+);
 
 CREATE TABLE public.certification_events (
     id bigint NOT NULL,
@@ -831,6 +885,16 @@ ALTER TABLE public.mentor_status_events ALTER COLUMN id ADD GENERATED ALWAYS AS 
     CACHE 1
 );
 
+CREATE TABLE public.notice_snoozes (
+    mentor_id bigint NOT NULL,
+    coordinator_id bigint NOT NULL,
+    threshold_day integer NOT NULL,
+    until date NOT NULL,
+    reason text,
+    actor text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
 CREATE TABLE public.notifications (
     id bigint NOT NULL,
     kind text NOT NULL,
@@ -849,6 +913,11 @@ CREATE TABLE public.notifications (
     claimed_by_run uuid,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     sent_at timestamp with time zone,
+    added boolean DEFAULT false NOT NULL,
+    channel text,
+    handled_by text,
+    handled_reason text,
+    handled_at timestamp with time zone,
     CONSTRAINT ck_notifications_cause CHECK ((((kind = 'pause'::text) AND (pause_ordinal IS NOT NULL) AND (threshold_day IS NULL)) OR ((kind = 'reminder'::text) AND (threshold_day IS NOT NULL) AND (pause_ordinal IS NULL)))),
     CONSTRAINT ck_notifications_status CHECK ((status = ANY (ARRAY['pending'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'dead'::text, 'unknown'::text, 'suppressed'::text, 'superseded'::text, 'discarded'::text])))
 );
@@ -887,6 +956,33 @@ COMMENT ON TABLE public.peer_mentors IS 'created by certjobs';
 
 ALTER TABLE public.peer_mentors ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.peer_mentors_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.reminder_dispatch_log (
+    id bigint NOT NULL,
+    notification_id bigint NOT NULL,
+    run_id uuid,
+    kind text NOT NULL,
+    mentor_id bigint NOT NULL,
+    threshold_day integer,
+    certification_expiry date NOT NULL,
+    coordinator_id bigint,
+    attempt integer NOT NULL,
+    channel text,
+    outcome text NOT NULL,
+    message_id text,
+    error text,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT ck_reminder_dispatch_log_outcome CHECK ((outcome = ANY (ARRAY['sent'::text, 'failed'::text, 'limited'::text, 'refused'::text, 'unknown'::text, 'interrupted'::text])))
+);
+
+ALTER TABLE public.reminder_dispatch_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.reminder_dispatch_log_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -943,6 +1039,9 @@ CREATE TABLE public.scheduler_run_log (
 ALTER TABLE ONLY public.certjobs_schema_version
     ADD CONSTRAINT certjobs_schema_version_pkc PRIMARY KEY (version_num);
 
+ALTER TABLE ONLY public.cert_expiry_reminders
+    ADD CONSTRAINT pk_cert_expiry_reminders PRIMARY KEY (certification_expiry, mentor_id, threshold_day);
+
 ALTER TABLE ONLY public.certification_events
     ADD CONSTRAINT pk_certification_events PRIMARY KEY (id);
 
@@ -970,6 +1069,9 @@ ALTER TABLE ONLY public.job_lock
 ALTER TABLE ONLY public.mentor_status_events
     ADD CONSTRAINT pk_mentor_status_events PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.notice_snoozes
+    ADD CONSTRAINT pk_notice_snoozes PRIMARY KEY (mentor_id, coordinator_id, threshold_day);
+
 ALTER TABLE ONLY public.notifications
     ADD CONSTRAINT pk_notifications PRIMARY KEY (id);
 
@@ -978,6 +1080,9 @@ ALTER TABLE ONLY public.organisations
 
 ALTER TABLE ONLY public.peer_mentors
     ADD CONSTRAINT pk_peer_mentors PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.reminder_dispatch_log
+    ADD CONSTRAINT pk_reminder_dispatch_log PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.roster_events
     ADD CONSTRAINT pk_roster_events PRIMARY KEY (id);
@@ -1005,6 +1110,13 @@ ALTER TABLE ONLY public.organisations
 
 ALTER TABLE ONLY public.peer_mentors
     ADD CONSTRAINT uq_peer_mentors_external_ref UNIQUE (external_ref);
+
+ALTER TABLE ONLY public.reminder_dispatch_log
+    ADD CONSTRAINT uq_reminder_dispatch_log_notification_id_attempt UNIQUE (notification_id, attempt);
+
+CREATE INDEX ix_cert_expiry_reminders_mentor_id ON public.cert_expiry_reminders USING btree (mentor_id);
+
+CREATE INDEX ix_cert_expiry_reminders_run_id ON public.cert_expiry_reminders USING btree (run_id);
 
 CREATE INDEX ix_certification_events_mentor_id ON public.certification_events USING btree (mentor_id);
 
@@ -1036,6 +1148,12 @@ CREATE INDEX ix_peer_mentors_chapter_id ON public.peer_mentors USING btree (chap
 
 CREATE INDEX ix_peer_mentors_organisation_id ON public.peer_mentors USING btree (organisation_id);
 
+CREATE INDEX ix_reminder_dispatch_log_mentor_id ON public.reminder_dispatch_log USING btree (mentor_id);
+
+CREATE INDEX ix_reminder_dispatch_log_occurred_at ON public.reminder_dispatch_log USING brin (occurred_at);
+
+CREATE INDEX ix_reminder_dispatch_log_run_id ON public.reminder_dispatch_log USING btree (run_id);
+
 CREATE INDEX ix_roster_events_entity_entity_id ON public.roster_events USING btree (entity, entity_id);
 
 CREATE INDEX ix_roster_events_occurred_at ON public.roster_events USING brin (occurred_at);
@@ -1047,6 +1165,8 @@ CREATE INDEX ix_scheduler_run_log_running ON public.scheduler_run_log USING btre
 CREATE TRIGGER certjobs_append_only BEFORE TRUNCATE ON public.certification_events FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_refuse_rewriting();
 
 CREATE TRIGGER certjobs_append_only BEFORE TRUNCATE ON public.mentor_status_events FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_refuse_rewriting();
+
+CREATE TRIGGER certjobs_append_only BEFORE TRUNCATE ON public.reminder_dispatch_log FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_refuse_rewriting();
 
 CREATE TRIGGER certjobs_append_only BEFORE TRUNCATE ON public.roster_events FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_refuse_rewriting();
 
@@ -1095,6 +1215,8 @@ CREATE TRIGGER certjobs_keep_approved_set AFTER INSERT ON public.guarded_set_mem
 CREATE TRIGGER certjobs_only_forget BEFORE UPDATE ON public.certification_events FOR EACH ROW EXECUTE FUNCTION public.certjobs_only_forget();
 
 CREATE TRIGGER certjobs_only_forget BEFORE UPDATE ON public.mentor_status_events FOR EACH ROW EXECUTE FUNCTION public.certjobs_only_forget();
+
+CREATE TRIGGER certjobs_only_forget BEFORE UPDATE ON public.reminder_dispatch_log FOR EACH ROW EXECUTE FUNCTION public.certjobs_only_forget_message();
 
 CREATE TRIGGER certjobs_only_forget BEFORE UPDATE ON public.roster_events FOR EACH ROW EXECUTE FUNCTION public.certjobs_only_forget();
 
@@ -1161,6 +1283,8 @@ GRANT ALL ON FUNCTION public.certjobs_session_start() TO certjobs_job;
 
 GRANT ALL ON FUNCTION public.certjobs_setting(name text) TO certjobs_job;
 
+GRANT ALL ON FUNCTION public.certjobs_threshold_bands(today date, thresholds integer[]) TO certjobs_job;
+
 GRANT SELECT,INSERT ON TABLE public.guarded_set_members TO certjobs_job;
 
 GRANT SELECT ON TABLE public.guarded_sets TO certjobs_job;
@@ -1178,6 +1302,8 @@ GRANT INSERT(run_id),UPDATE(run_id) ON TABLE public.guarded_sets TO certjobs_job
 GRANT UPDATE(refused_at) ON TABLE public.guarded_sets TO certjobs_job;
 
 GRANT SELECT ON TABLE public.approved_changes TO certjobs_job;
+
+GRANT SELECT,INSERT ON TABLE public.cert_expiry_reminders TO certjobs_job;
 
 GRANT SELECT ON TABLE public.certjobs_schema_version TO certjobs_job;
 
@@ -1199,6 +1325,8 @@ GRANT USAGE ON SEQUENCE public.job_lock_fencing_token TO certjobs_job;
 
 GRANT SELECT ON TABLE public.mentor_status_events TO certjobs_job;
 
+GRANT SELECT ON TABLE public.notice_snoozes TO certjobs_job;
+
 GRANT SELECT,INSERT ON TABLE public.notifications TO certjobs_job;
 
 GRANT UPDATE(status) ON TABLE public.notifications TO certjobs_job;
@@ -1215,7 +1343,11 @@ GRANT UPDATE(claimed_by_run) ON TABLE public.notifications TO certjobs_job;
 
 GRANT UPDATE(sent_at) ON TABLE public.notifications TO certjobs_job;
 
+GRANT UPDATE(channel) ON TABLE public.notifications TO certjobs_job;
+
 GRANT SELECT ON TABLE public.peer_mentors TO certjobs_job;
+
+GRANT SELECT,INSERT ON TABLE public.reminder_dispatch_log TO certjobs_job;
 
 GRANT SELECT,INSERT ON TABLE public.scheduler_run_log TO certjobs_job;
 

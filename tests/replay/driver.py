@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from .administrator import BY_HAND, BY_JOB, State
-from .oracle import NEVER, Night, Oracle
+from .oracle import NEVER, Entry, Night, Oracle
 from .register import Timeline, write_roster
 
 if TYPE_CHECKING:
@@ -29,6 +29,20 @@ EVENTS = """
     FROM mentor_status_events AS event
     JOIN peer_mentors AS mentor ON mentor.id = event.mentor_id
     WHERE event.id > %s AND event.event IN ('expired_cert', 'paused', 'reinstated')
+"""
+LAST_DISPATCH = "SELECT coalesce(max(id), 0) FROM reminder_dispatch_log"
+LEDGER = """
+    SELECT mentor.external_ref, entry.certification_expiry, entry.threshold_day, entry.status
+    FROM cert_expiry_reminders AS entry
+    JOIN peer_mentors AS mentor ON mentor.id = entry.mentor_id
+    WHERE entry.decided_on = %s
+"""
+TOLD = """
+    SELECT mentor.external_ref, attempt.certification_expiry, attempt.threshold_day, count(*)
+    FROM reminder_dispatch_log AS attempt
+    JOIN peer_mentors AS mentor ON mentor.id = attempt.mentor_id
+    WHERE attempt.id > %s AND attempt.kind = 'reminder' AND attempt.outcome = 'sent'
+    GROUP BY 1, 2, 3
 """
 
 
@@ -80,6 +94,28 @@ class Stage:
             for guarded in self._guarded():
                 self._do(["approve", guarded, "--reason", "replay: the backlog is known"])
         self._do(check, process=process)
+        self._remind(night, process=process)
+
+    def _remind(self, night: Night, *, process: bool) -> None:
+        """Let the coordinators be reminded, and hold the ledger and what they were told against the oracle."""
+        remind = ["remind", "--as-of", night.day.isoformat(), "--json"]
+        before = self._last_dispatch()
+        self._do(remind, process=process)
+        rows = self.connection.execute(LEDGER, (night.day,)).fetchall()
+        found = {Entry(ref, expiry, threshold): status for ref, expiry, threshold, status in rows}
+        expected = dict.fromkeys(night.reminded, "due") | dict.fromkeys(night.overtaken, "superseded")
+        assert found == expected, f"{night.day}: the ledger has {found}, expected {expected}"
+        coordinators = {mentor.ref: len(mentor.coordinators) or 1 for mentor in self.timeline.known(night.day)}
+        told = {Entry(*row): number for *row, number in self.connection.execute(TOLD, (before,))}
+        owed = {entry: coordinators[entry.mentor_ref] for entry in night.reminded}
+        assert told == owed, f"{night.day}: told {told}, expected {owed}"
+        before = self._last_dispatch()
+        self._do(remind)
+        assert self._last_dispatch() == before, f"{night.day}: the same run again has told somebody something"
+
+    def _last_dispatch(self) -> int:
+        row = self.connection.execute(LAST_DISPATCH).fetchone()
+        return int(row[0]) if row else 0
 
     def _guarded(self) -> list[str]:
         hashes = [str(guarded["hash"]) for guarded in json.loads(self.run.stdout)["guarded"]]
@@ -134,6 +170,7 @@ def replay(
     as_process = {night.day for night in fullest[:real_processes]}
     with TemporaryDirectory() as folder:
         stage = Stage(run, connection, timeline, Path(folder))
+        assert run(["orgs", "set", "HLF", "--fallback-address", "office@example.org", "--reason", "replay"]) == DONE
         for night in expected:
             stage.play(night, process=night.day in as_process)
     return expected

@@ -1,11 +1,11 @@
-"""The rules of pausing, restated in plain Python from the design, knowing nothing of the product's code."""
+"""The rules of pausing and reminding, restated in plain Python from the design, not from the product's code."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .administrator import BY_HAND, BY_JOB, Action, Acts, Script, State
 
@@ -16,11 +16,22 @@ if TYPE_CHECKING:
     from .register import Mentor, Timeline
 
 NEVER: frozenset[date] = frozenset()
+NOTHING: frozenset[Entry] = frozenset()
+
+
+class Entry(NamedTuple):
+    """One threshold of one expiry date of one mentor."""
+
+    mentor_ref: str
+    expiry: date
+    threshold: int
 
 
 @dataclass(frozen=True)
 class Night:
     """What must happen on one night, and how every mentor must stand after it.
+
+    ``reminded`` are the ledger's new entries that are due, ``overtaken`` those that are recorded and never sent.
 
     ``since`` is the day of the import before (none: this one is the first); ``ran`` is false where the job
     was missed; ``refused`` is true where the guard stops the first run, which is then approved and run again.
@@ -33,6 +44,8 @@ class Night:
     refused: bool
     paused: frozenset[str]
     states: Mapping[str, State]
+    reminded: frozenset[Entry]
+    overtaken: frozenset[Entry]
 
     @property
     def events(self) -> list[tuple[str, str]]:
@@ -49,6 +62,7 @@ class Oracle:
     auto_pause: frozenset[str] = frozenset({"HLF"})
     guard_count: int = 25
     guard_share: Fraction = Fraction(1, 5)
+    thresholds: tuple[int, ...] = (30, 14, 7)
 
     def expect(self, timeline: Timeline, nights: Sequence[date], skip: Collection[date] = NEVER) -> tuple[Night, ...]:
         """Tell what every night must bring.
@@ -58,10 +72,12 @@ class Oracle:
         """
         expected: list[Night] = []
         states: Mapping[str, State] = {}
+        ledger: set[Entry] = set()
         since: date | None = None
         for day in nights:
-            night = self._night(timeline.known(day), states, day, since, ran=day not in skip)
+            night = self._night(timeline.known(day), states, frozenset(ledger), day, since, ran=day not in skip)
             expected.append(night)
+            ledger |= night.reminded | night.overtaken
             states, since = night.states, day
         return tuple(expected)
 
@@ -69,6 +85,7 @@ class Oracle:
         self,
         mentors: Sequence[Mentor],
         states: Mapping[str, State],
+        ledger: frozenset[Entry],
         day: date,
         since: date | None,
         *,
@@ -80,7 +97,40 @@ class Oracle:
         paused = self.due(mentors, acted, day) if ran else frozenset()
         after = acted | {ref: replace(acted[ref], status="paused", pause_reason=BY_JOB) for ref in paused}
         refused = self.refuses(mentors, acted, paused)
-        return Night(day, since, actions, ran, refused, paused, MappingProxyType(after))
+        reminded, overtaken = self.reminders(mentors, after, paused, ledger, day) if ran else (NOTHING, NOTHING)
+        return Night(day, since, actions, ran, refused, paused, MappingProxyType(after), reminded, overtaken)
+
+    def reminders(
+        self,
+        mentors: Sequence[Mentor],
+        states: Mapping[str, State],
+        paused: Collection[str],
+        ledger: frozenset[Entry],
+        day: date,
+    ) -> tuple[frozenset[Entry], frozenset[Entry]]:
+        """Return whom the coordinators are reminded of, and the thresholds that are overtaken.
+
+        An active mentor is due for the smallest threshold that covers the days left, unless it or a smaller one is in
+        the ledger for this expiry date; the larger ones that are not are overtaken. So are all that are missing of who
+        is paused tonight.
+        """
+        due, overtaken = set[Entry](), set[Entry]()
+        for mentor in mentors:
+            expiry, status = states[mentor.ref].expiry, states[mentor.ref].status
+            if mentor.organisation not in self.auto_pause or expiry is None:
+                continue
+            recorded = {entry.threshold for entry in ledger if entry[:2] == (mentor.ref, expiry)}
+            left = (expiry - day).days
+            covering = [threshold for threshold in self.thresholds if 0 <= left <= threshold]
+            if mentor.ref in paused:
+                late = set(self.thresholds)
+            elif status == "active" and covering and not any(known <= min(covering) for known in recorded):
+                due.add(Entry(mentor.ref, expiry, min(covering)))
+                late = {threshold for threshold in self.thresholds if threshold > min(covering)}
+            else:
+                continue
+            overtaken |= {Entry(mentor.ref, expiry, threshold) for threshold in late - recorded}
+        return frozenset(due), frozenset(overtaken)
 
     def due(self, mentors: Sequence[Mentor], states: Mapping[str, State], day: date) -> frozenset[str]:
         """Return who is active, expired and of an organisation whose mentors are paused automatically."""

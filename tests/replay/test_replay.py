@@ -15,7 +15,7 @@ from .register import ONE_DAY, Timeline
 from .story import NIGHTS, SCRIPT, START, STORY, backlog
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
     import psycopg
@@ -24,6 +24,7 @@ BUSY = Administrator(seed=1)
 CALM = Administrator(seed=2, forces=0.002, pauses=0.002)
 MISSED_NIGHTS, MISSED_WEEKS = 0.25, 0.3
 EXPIRED = 30
+CONSOLE = {"CERTJOBS_NOTIFY_CHANNEL": "console"}
 
 
 class Result(Protocol):
@@ -36,7 +37,7 @@ class Result(Protocol):
 class Certjobs(Protocol):
     """Runs a certjobs command."""
 
-    def __call__(self, *argv: str, url: str | None = None) -> Result:
+    def __call__(self, *argv: str, url: str | None = None, env: Mapping[str, str] | None = None) -> Result:
         """Run the command on the given database, or as its owner."""
         ...
 
@@ -63,7 +64,8 @@ class Shell:
     def __call__(self, argv: list[str], /, *, process: bool = False) -> int:
         """Run the command, keep what it printed, and return its exit code."""
         command = self.in_real_process if process else self.in_process
-        result = command(*argv, url=self.job_url if argv[0] == "expiry-check" else None)
+        job = argv[0] in ("expiry-check", "remind")
+        result = command(*argv, url=self.job_url if job else None, env=CONSOLE if argv[0] == "remind" else None)
         self.stdout = result.stdout
         return result.exit_code
 
@@ -104,6 +106,7 @@ def test_story_with_missed_nights(run: Run, database: Database) -> None:
     with database.connect() as connection:
         expected = replay(run, connection, STORY, Oracle(SCRIPT), NIGHTS, skip=missed)
     assert paused_late(expected) > 0
+    assert any(night.overtaken for night in expected)
 
 
 @pytest.mark.timeout(300)
@@ -130,6 +133,7 @@ def test_sixty_fullest_nights_of_a_real_register(run: Run, database: Database, t
     with database.connect() as connection:
         expected = replay(run, connection, timeline, Oracle(BUSY), nights, real_processes=10)
     assert sum(len(night.paused) for night in expected) >= timeline.count("lapse", nights)
+    assert sum(len(night.reminded) for night in expected) >= len(nights)
 
 
 @pytest.mark.replay

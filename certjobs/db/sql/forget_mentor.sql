@@ -5,10 +5,15 @@ WITH notices AS (
        SET status = CASE WHEN status IN ('pending', 'failed') THEN 'suppressed' ELSE status END,
            last_error = CASE WHEN status IN ('pending', 'failed') THEN 'The mentor was erased.' END,
            message_id = NULL,
+           handled_reason = NULL,
            -- A digest of the reference is the reference, to whoever tries them all.
            idempotency_key = CASE WHEN status = 'sending' THEN idempotency_key ELSE 'erased ' || id END
      WHERE mentor_id = :mentor_id
     RETURNING 1
+), attempts AS (
+    UPDATE reminder_dispatch_log SET message_id = NULL WHERE mentor_id = :mentor_id AND message_id IS NOT NULL
+), snoozes AS (
+    DELETE FROM notice_snoozes WHERE mentor_id = :mentor_id
 ), statuses AS (
     UPDATE mentor_status_events SET reason = NULL WHERE mentor_id = :mentor_id AND reason IS NOT NULL
 ), certificates AS (

@@ -1,12 +1,24 @@
--- Pause notices still owed, and those of them that have nobody to go to: no coordinator, no fallback address. A mentor is
--- looked up only where it matters.
+-- Notices still owed; those of them that have nobody to go to: no coordinator, no fallback address; and those that wait
+-- because they are snoozed, or because it is quiet where the mentor is (an organisation that is not among the days).
+WITH day AS (
+    SELECT d.organisation_id, d.today
+      FROM unnest(CAST(:organisation_ids AS bigint[]), CAST(:todays AS date[])) AS d (organisation_id, today)
+), open AS (
+    SELECT n.status, n.coordinator_id, o.fallback_address, m.id IS NOT NULL AND day.organisation_id IS NULL AS quiet,
+           EXISTS (SELECT 1 FROM notice_snoozes z
+                    WHERE z.mentor_id = n.mentor_id AND z.coordinator_id = n.coordinator_id
+                      AND z.threshold_day = n.threshold_day AND z.until > day.today) AS snoozed
+      FROM notifications n
+      LEFT JOIN peer_mentors m ON m.id = n.mentor_id
+      LEFT JOIN organisations o ON o.id = m.organisation_id
+      LEFT JOIN day ON day.organisation_id = m.organisation_id
+     WHERE n.kind = ANY (CAST(:kinds AS text[]))
+       AND n.status IN ('pending', 'sending', 'failed')
+       AND (m.id IS NULL OR m.organisation_id = ANY (CAST(:all_organisation_ids AS bigint[])))
+)
 SELECT count(*) AS open,
-       count(*) FILTER (WHERE n.status <> 'sending' AND n.coordinator_id IS NULL
-                          AND NOT EXISTS (SELECT 1 FROM peer_mentors m
-                                            JOIN organisations o ON o.id = m.organisation_id
-                                           WHERE m.id = n.mentor_id AND o.fallback_address IS NOT NULL)) AS nobody
-  FROM notifications n
- WHERE n.kind = 'pause'
-   AND n.status IN ('pending', 'sending', 'failed')
-   AND (CAST(:organisation_id AS bigint) IS NULL
-        OR EXISTS (SELECT 1 FROM peer_mentors m WHERE m.id = n.mentor_id AND m.organisation_id = :organisation_id))
+       count(*) FILTER (WHERE NOT quiet AND NOT snoozed AND status <> 'sending' AND coordinator_id IS NULL
+                              AND fallback_address IS NULL) AS nobody,
+       count(*) FILTER (WHERE snoozed) AS snoozed,
+       count(*) FILTER (WHERE quiet AND NOT snoozed) AS quiet
+  FROM open

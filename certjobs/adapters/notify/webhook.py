@@ -1,0 +1,239 @@
+"""The channel ``webhook``: each notice is posted as JSON to the application's service that tells coordinators.
+
+The contract:
+
+- ``POST`` of ``{"type": ..., "data": {"mentor": {"ref", "name", "organisation", "chapter"}, "certification_expiry",
+  "threshold_day", "recipient": {"name", "address", "language"}}}``. The type is ``mentor.paused``, with a null
+  threshold, or ``certification.expiring``. In a rehearsal ``recipient.address`` is the rehearsal's, and
+  ``data.rehearsal_for`` says whose message it was.
+- Signed by the Standard Webhooks scheme (https://www.standardwebhooks.com): ``webhook-id``, ``webhook-timestamp``,
+  ``webhook-signature``. ``webhook-id`` and ``Idempotency-Key`` are the notice's key, the same at every attempt; so is
+  the body, for a receiver may hold a repeated key with another body to be a mistake.
+- 2xx: it has the notice. 408, 409 (that key is being worked on), 425 and 5xx: later; 429, and 503 with ``Retry-After``:
+  after a rest. 401, 403 and 407: it does not know us. Any other 4xx: it never will.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import ssl
+import time
+from contextlib import contextmanager, suppress
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from certjobs import __version__
+from certjobs.config import LOOPBACK_HOSTS
+from certjobs.domain.delivery import PAUSE
+from certjobs.errors import (
+    ChannelDown,
+    ConfigurationError,
+    CredentialsRejected,
+    DeliveryFailed,
+    DeliveryRefused,
+    RateLimited,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from certjobs.ports import Clock, Message
+
+PREFIX = "whsec_"
+SHORTEST_SECRET, LONGEST_SECRET = 24, 64  # bytes, as the scheme recommends
+SHORT_ANSWER = 16_384  # bytes
+LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY})
+UNKNOWN_TO_IT = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED})
+NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
+
+
+class WebhookNotifier:
+    """Post notices to one address. Repeated keys are dropped there, so several may be in hand at once.
+
+    Raises ConfigurationError for a secret that is none, and where there is none though the service is elsewhere.
+    """
+
+    name = "webhook"
+    honours_keys = True
+    gathers = False
+    batch = 50
+
+    def __init__(
+        self,
+        url: str,
+        secret: str | None,
+        *,
+        timeout: float,
+        concurrency: int,
+        redirect_to: str | None,
+        clock: Clock,
+    ) -> None:
+        """Take an address, the secret it shares, and the longest wait for a connection or an answer in seconds."""
+        parts = urlsplit(url)
+        loopback = parts.hostname in LOOPBACK_HOSTS
+        if secret is None and not loopback:
+            msg = "The channel webhook needs CERTJOBS_NOTIFY_WEBHOOK_SECRET: the service must know who speaks."
+            raise ConfigurationError(msg, hint=f"Set it to {PREFIX} and at least {SHORTEST_SECRET} bytes in base64.")
+        self.concurrency = concurrency
+        self._url = url
+        self._secret = _decoded(secret) if secret is not None else None
+        self.timeout = timeout
+        self._redirect_to = redirect_to
+        self._clock = clock
+        self._trust_env = not loopback  # no proxy stands between a machine and itself
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+
+    @contextmanager
+    def sender(self) -> Iterator[WebhookSender]:
+        """Open a client of its own; all share one TLS context."""
+        verify = self._tls if self._tls is not None else False
+        with httpx.Client(
+            timeout=httpx.Timeout(self.timeout),
+            verify=verify,
+            trust_env=self._trust_env,
+            follow_redirects=False,
+            headers={"User-Agent": f"certjobs/{__version__}", "Content-Type": "application/json"},
+        ) as client:
+            yield WebhookSender(self, client)
+
+    @property
+    def url(self) -> str:
+        """Where notices are posted."""
+        return self._url
+
+    def body(self, message: Message) -> bytes:
+        """Return the body of a message, the same at every attempt."""
+        (notice,) = message.notices
+        recipient = {"name": message.recipient_name, "address": message.recipient_address, "language": message.language}
+        data: dict[str, Any] = {
+            "mentor": {
+                "ref": notice.mentor_ref,
+                "name": notice.mentor_name,
+                "organisation": notice.organisation,
+                "chapter": notice.chapter,
+            },
+            "certification_expiry": notice.certification_expiry.isoformat(),
+            "threshold_day": notice.threshold_day,
+            "recipient": recipient,
+        }
+        if self._redirect_to:
+            data["rehearsal_for"] = {"name": message.recipient_name, "address": message.recipient_address}
+            data["recipient"] = recipient | {"address": self._redirect_to}
+        kind = "mentor.paused" if notice.kind == PAUSE else "certification.expiring"
+        return json.dumps({"type": kind, "data": data}, ensure_ascii=False).encode()
+
+    def headers(self, key: str, body: bytes) -> dict[str, str]:
+        """Return the headers that say which message this is, and that it is ours."""
+        headers = {"Idempotency-Key": key}
+        if self._secret is not None:
+            moment = str(int(self._clock.now().timestamp()))
+            signed = hmac.digest(self._secret, b".".join((key.encode(), moment.encode(), body)), hashlib.sha256)
+            headers |= {
+                "webhook-id": key,
+                "webhook-timestamp": moment,
+                "webhook-signature": f"v1,{base64.b64encode(signed).decode()}",
+            }
+        return headers
+
+    def judge(self, status: int, retry_after: str | None) -> None:
+        """Raise what an answer means, unless it means that the service has the notice."""
+        reason = f"the service answered {status}"
+        if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+            return
+        if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and retry_after):
+            raise RateLimited(reason, self._seconds(retry_after))
+        if status in UNKNOWN_TO_IT:
+            msg = f"The service of the channel webhook does not accept us: it answered {status}."
+            raise CredentialsRejected(
+                msg, hint="Check CERTJOBS_NOTIFY_WEBHOOK_SECRET, and that the service has the same one."
+            )
+        if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+            msg = f"{reason}, and redirects are not followed"
+            raise DeliveryFailed(msg)
+        if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in LATER:
+            raise DeliveryRefused(reason)
+        raise DeliveryFailed(reason)
+
+    def _seconds(self, retry_after: str | None) -> float | None:
+        """Return the seconds of a Retry-After (whole seconds, or a date), or None where it is neither."""
+        text = (retry_after or "").strip()
+        if text.isascii() and text.isdigit() and len(text) < 10:  # noqa: PLR2004 - three centuries are enough
+            return float(text)
+        try:
+            moment = parsedate_to_datetime(text)
+        except (ValueError, OverflowError):
+            return None
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(0.0, (aware - self._clock.now()).total_seconds())
+
+
+class WebhookSender:
+    """Posts one message after the other on connections it keeps."""
+
+    def __init__(self, notifier: WebhookNotifier, client: httpx.Client) -> None:
+        self._notifier = notifier
+        self._client = client
+
+    def send(self, message: Message) -> str:
+        """Post one message and return its key; raises as ``ports.Sender.send`` says.
+
+        A connection that ends before the answer is a failure for now: the same key again is safe.
+        """
+        body = self._notifier.body(message)
+        headers = self._notifier.headers(message.key, body)
+        try:
+            with self._client.stream("POST", self._notifier.url, content=body, headers=headers) as response:
+                status, retry_after = response.status_code, response.headers.get("Retry-After")
+                with suppress(httpx.HTTPError):
+                    _read_some(response, self._notifier.timeout)
+        except NEVER_LEFT as exc:
+            raise ChannelDown(_why(exc)) from None
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as exc:
+            raise DeliveryFailed(_why(exc)) from None
+        self._notifier.judge(status, retry_after)
+        return message.key
+
+
+def _decoded(secret: str) -> bytes:
+    """Return the bytes of a secret. Raises ConfigurationError, which does not repeat it."""
+    try:
+        found = base64.b64decode(secret.removeprefix(PREFIX), validate=True) if secret.startswith(PREFIX) else b""
+    except (binascii.Error, ValueError):
+        found = b""
+    if not SHORTEST_SECRET <= len(found) <= LONGEST_SECRET:
+        msg = "CERTJOBS_NOTIFY_WEBHOOK_SECRET is no secret of the Standard Webhooks scheme."
+        hint = f"It is {PREFIX} and {SHORTEST_SECRET} to {LONGEST_SECRET} bytes in base64."
+        raise ConfigurationError(msg, hint=hint)
+    return found
+
+
+def _read_some(response: httpx.Response, seconds: float) -> None:
+    """Read a short answer to its end, so that the connection can be kept; of another nothing is wanted.
+
+    It may be long, or drip: the status is known, and the connection is closed then.
+    """
+    left, deadline = SHORT_ANSWER, time.monotonic() + seconds
+    for part in response.iter_raw():
+        left -= len(part)
+        if left < 0 or time.monotonic() > deadline:
+            return
+
+
+def _why(exc: Exception) -> str:
+    """Say what kept a message from the service, without the exception's own words: they quote addresses."""
+    if isinstance(exc, httpx.TimeoutException):
+        return "the service did not answer in time"
+    if isinstance(exc, httpx.ConnectError):
+        if isinstance(exc.__cause__, ssl.SSLError) or "CERTIFICATE" in str(exc).upper():
+            return "the service's certificate is not trusted"
+        return "the service cannot be reached"
+    return f"the connection to the service failed ({type(exc).__name__})"
