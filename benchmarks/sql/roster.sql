@@ -1,5 +1,6 @@
--- A roster of :mentors mentors in 400 chapters with two coordinators each, of whom 1000 expire on each of :days days
--- from 2026-01-01 on, scattered over the table; one in 500 was never certified, one in ten is paused.
+-- A roster of :mentors mentors in 400 chapters with two coordinators each. For each of :nights nights, the first on
+-- :first and the others :apart days apart, it has :due who expire as many days later as one of :ahead says, scattered
+-- over the table; all others expire in the 1000 days from :others on. One in 500 was never certified, one in ten paused.
 SET session_replication_role = replica;
 SET work_mem = '256MB';
 INSERT INTO chapters (organisation_id, name)
@@ -7,13 +8,16 @@ SELECT o.id, 'Lag ' || i FROM organisations o, generate_series(0, 399) i WHERE o
 INSERT INTO coordinators (address, name) SELECT 'k' || i || '@example.org', 'Koordinator ' || i FROM generate_series(0, 1999) i;
 INSERT INTO peer_mentors (external_ref, name, organisation_id, chapter_id, status, pause_reason, certification_expiry)
 SELECT 'M-' || i, 'Mentor ' || i, first.organisation_id, first.id + i % 400,
-       CASE WHEN i % 10 = 3 AND NOT (i % :step = 0 AND i / :step < 1000 * :days) THEN 'paused' ELSE 'active' END,
-       CASE WHEN i % 10 = 3 AND NOT (i % :step = 0 AND i / :step < 1000 * :days) THEN 'on leave' END,
-       CASE WHEN i % :step = 0 AND i / :step < 1000 * :days THEN date '2026-01-01' + (i / :step)::integer % :days
+       CASE WHEN i % 10 = 3 AND due.nth IS NULL THEN 'paused' ELSE 'active' END,
+       CASE WHEN i % 10 = 3 AND due.nth IS NULL THEN 'on leave' END,
+       CASE WHEN due.nth IS NOT NULL
+            THEN date :'first' + due.nth % :nights * :apart
+                 + (ARRAY[:ahead])[1 + due.nth / :nights % cardinality(ARRAY[:ahead])]
             WHEN i % 500 = 1 THEN NULL
-            ELSE date '2027-01-01' + i % 1000 END
-  FROM generate_series(0, :mentors - 1) i,
-       (SELECT min(id) AS id, min(organisation_id) AS organisation_id FROM chapters) first;
+            ELSE date :'others' + i % 1000 END
+  FROM generate_series(0, :mentors - 1) i
+ CROSS JOIN LATERAL (SELECT CASE WHEN i % :step = 0 AND i / :step < :due * :nights THEN i / :step END AS nth) due
+ CROSS JOIN (SELECT min(id) AS id, min(organisation_id) AS organisation_id FROM chapters) first;
 -- Two certifications each, the present one and the one before, lying in the table as they were issued.
 INSERT INTO certifications (external_ref, mentor_id, issued_on, expires_on)
 SELECT 'C-' || id || '-' || nth, id, certification_expiry - 730 * (nth + 1), certification_expiry - 730 * nth

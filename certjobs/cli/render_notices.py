@@ -95,11 +95,16 @@ def reminded(details: Mapping[str, Any], *, dry_run: bool) -> None:
             [
                 (
                     each["recipient"],
-                    ", ".join(f"{one['mentor_ref']} ({one['threshold_day']} days)" for one in each["notices"]),
+                    ", ".join(_of_whom(one) for one in each["notices"]),
                 )
                 for each in details["recipients"]
             ],
         )
+
+
+def _of_whom(notice: Mapping[str, Any]) -> str:
+    what = "paused" if notice["threshold_day"] is None else f"{notice['threshold_day']} days"
+    return f"{notice['mentor_ref']} ({what})"
 
 
 def notices(counts: Mapping[str, int], channel: str | None, job: str) -> None:

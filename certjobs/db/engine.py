@@ -84,6 +84,7 @@ def create_engine(
         "TimeZone": "UTC",
         "DateStyle": "ISO",
         "search_path": "public",
+        "jit": "off",  # statements of a night are short, and planned for more rows than they find
     }
     engine = sa.create_engine(
         url,

@@ -111,7 +111,7 @@ class Snooze:
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """What one recipient is owed because of a run: for a dry-run to show."""
+    """What one recipient hears by a run: for a dry-run to show."""
 
     recipient: str
     notices: Sequence[Mapping[str, Any]]
@@ -201,8 +201,8 @@ class Notifications:
         """Return what a run owes and what became of it."""
         return Account(*self._connection.execute(statement("owed_by_run"), {"run_id": run_id}).one())
 
-    def owed_because_of(self, run_id: UUID, limit: int) -> Sequence[Owed]:
-        """Return who is to hear what because of a run, recipient by recipient, at most ``limit`` of them."""
+    def heard_by(self, run_id: UUID, limit: int) -> Sequence[Owed]:
+        """Return who hears what by a run, recipient by recipient, at most ``limit`` of them."""
         rows = self._connection.execute(statement("owed_by_recipient"), {"run_id": run_id, "limit": limit})
         return [Owed(row.recipient, row.notices) for row in rows]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from datetime import date
     from uuid import UUID
 
-_DAY = timedelta(days=1)
 _EVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -55,10 +54,19 @@ class Reminders:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def decide(self, organisation_id: int, today: date, thresholds: Sequence[int], *, baseline: bool) -> Decided:
+    def decide(
+        self,
+        organisation_id: int,
+        today: date,
+        thresholds: Sequence[int],
+        *,
+        baseline: bool,
+        mentor_ids: Sequence[int] | None = None,
+    ) -> Decided:
         """Decide for one organisation and day, and owe the notices; with ``baseline`` record all as superseded instead.
 
-        Again is nothing: what the ledger holds, for this threshold or a smaller one, is not due.
+        With ``mentor_ids`` only for those. Again is nothing: what the ledger holds, for this threshold or a smaller
+        one, is not due.
         """
         row = self._connection.execute(
             statement("decide_reminders"),
@@ -66,11 +74,20 @@ class Reminders:
                 "organisation_id": organisation_id,
                 "today": today,
                 "thresholds": list(thresholds),
-                "last_day": today + max(thresholds) * _DAY,
+                "mentor_ids": list(mentor_ids) if mentor_ids is not None else None,
                 "baseline": baseline,
             },
         ).one()
         return Decided(*row)
+
+    def due(self, organisation_id: int, today: date, thresholds: Sequence[int]) -> Sequence[int]:
+        """Return the ids of the mentors who are due, in order."""
+        query = sa.text(
+            "SELECT d.mentor_id FROM certjobs_reminders_due(:organisation_id, :today, CAST(:thresholds AS integer[])) d"
+            " ORDER BY d.mentor_id"
+        )
+        values = {"organisation_id": organisation_id, "today": today, "thresholds": list(thresholds)}
+        return self._connection.scalars(query, values).all()
 
     def overtake(
         self, organisation_id: int, today: date, thresholds: Sequence[int], since: datetime | None

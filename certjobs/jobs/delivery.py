@@ -312,7 +312,7 @@ class _Down(CertjobsError):
 
 
 def _down(name: str, reason: str) -> CertjobsError:
-    msg = f"The channel {name} cannot be reached: {reason}."
+    msg = f"The channel {name} cannot be reached: {reason.rstrip('.')}."
     return _Down(msg, hint="Everything left stays owed; the next run goes on with it.")
 
 

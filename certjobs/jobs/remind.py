@@ -3,19 +3,20 @@
 1. Decide, for each organisation with ``remind`` in one statement: who is due for the smallest threshold that covers the
    days left and was told of none as small before; ledger rows and notices go in together. Larger thresholds that were
    missed, and those that expiry has overtaken, are recorded as superseded and never sent.
-2. Hold what was owed against its causes: a remainder fails the run.
-3. Send everything owed to coordinators, reminders and pauses, after the commits.
+2. Send everything owed to coordinators, reminders and pauses, after the commits.
+3. Hold what was owed against its causes, and against what became of it: a remainder fails the run.
 
 A baseline run records everything due now as superseded and sends nothing: the first night on a live roster.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from certjobs.domain.delivery import PAUSE, REMINDER
 from certjobs.domain.outcome import Outcome, worst
+from certjobs.domain.text import counted
 from certjobs.domain.thresholds import DECIDED_FOR_ALL, check_thresholds
 from certjobs.errors import CertjobsError, ConfigurationError, ExitCode, StatementFailed
 from certjobs.jobs.delivery import Delivered, deliver
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from certjobs.db.organisations import Organisation
-    from certjobs.db.reminders import Decided
     from certjobs.jobs.context import JobContext
 
 SHOWN = 50  # reminders, and in a dry-run recipients, that a report names; the counts tell of all
@@ -52,9 +52,12 @@ class Plan:
     organisation: Organisation
     today: date
     thresholds: tuple[int, ...]
-    decided: Decided | None = None
-    overtaken: int = 0
-    failed: str | None = None
+    reminders: int = 0
+    notices: int = 0
+    superseded: int = 0
+    without_coordinator: int = 0
+    failed: int = 0
+    by_threshold: dict[str, int] = field(default_factory=dict)
 
 
 def remind(ctx: JobContext[RemindOptions]) -> Outcome:
@@ -77,7 +80,6 @@ def remind(ctx: JobContext[RemindOptions]) -> Outcome:
         ctx.count(baseline=1)
     if not ctx.options.org and not any(plan.failed for plan in plans):
         ctx.count(**{DECIDED_FOR_ALL: 1})
-    _account(ctx)
     delivered = Delivered() if ctx.options.baseline else deliver(ctx, chosen, (PAUSE, REMINDER))
     _account(ctx)
     return _outcome(ctx, plans, delivered)
@@ -97,27 +99,68 @@ def _plan(ctx: JobContext[RemindOptions], organisation: Organisation) -> Plan:
 
 
 def _decide(ctx: JobContext[RemindOptions], plan: Plan, since: datetime | None) -> None:
-    """Decide for one organisation in one transaction; one that the database refuses stops no other."""
-    organisation = plan.organisation
+    """Decide for one organisation in one transaction; where that fails, bisect down to who cannot be decided."""
+    organisation_id = plan.organisation.id
+    try:
+        _decide_for(ctx, plan, None)
+    except StatementFailed as exc:
+        with ctx.transaction() as store:
+            due = store.reminders.due(organisation_id, plan.today, plan.thresholds)
+        if not due:
+            _failed(ctx, plan, exc)
+        _bisect(ctx, plan, due)
     try:
         with ctx.transaction() as store:
-            decided = store.reminders.decide(
-                organisation.id, plan.today, plan.thresholds, baseline=ctx.options.baseline
-            )
-            overtaken, closed = store.reminders.overtake(organisation.id, plan.today, plan.thresholds, since)
+            overtaken, closed = store.reminders.overtake(organisation_id, plan.today, plan.thresholds, since)
     except StatementFailed as exc:
-        plan.failed = exc.reason
-        ctx.log.warning("remind.failed", organisation=organisation.code, error=exc.reason)
-        ctx.count(failed=1)
+        _failed(ctx, plan, exc)
         return
-    plan.decided, plan.overtaken = decided, overtaken
-    quiet = ctx.options.baseline
+    plan.superseded += overtaken
+    ctx.count(reminders_superseded=overtaken, notices_superseded=closed)
+
+
+def _bisect(ctx: JobContext[RemindOptions], plan: Plan, mentor_ids: Sequence[int]) -> None:
+    """Decide for some mentors of an organisation, so that one of whom that fails stops no other."""
+    if not mentor_ids:
+        return
+    middle = len(mentor_ids) // 2
+    for half in (mentor_ids[:middle], mentor_ids[middle:]) if middle else (mentor_ids,):
+        try:
+            _decide_for(ctx, plan, half)
+        except StatementFailed as exc:
+            if len(half) == 1:
+                _failed(ctx, plan, exc, mentor_id=half[0])
+            else:
+                _bisect(ctx, plan, half)
+
+
+def _failed(ctx: JobContext[RemindOptions], plan: Plan, exc: StatementFailed, *, mentor_id: int | None = None) -> None:
+    ctx.log.warning("remind.failed", organisation=plan.organisation.code, mentor_id=mentor_id, error=exc.reason)
+    plan.failed += 1
+    ctx.count(failed=1)
+
+
+def _decide_for(ctx: JobContext[RemindOptions], plan: Plan, mentor_ids: Sequence[int] | None) -> None:
+    """Decide in one transaction, for some mentors or (None) all of the organisation, and count it once committed."""
+    baseline = ctx.options.baseline
+    with ctx.transaction() as store:
+        decided = store.reminders.decide(
+            plan.organisation.id, plan.today, plan.thresholds, baseline=baseline, mentor_ids=mentor_ids
+        )
+    superseded = decided.superseded + (decided.due if baseline else 0)
+    due, notices, without = (0, 0, 0) if baseline else (decided.due, decided.notices, decided.without_coordinator)
+    plan.reminders += due
+    plan.notices += notices
+    plan.superseded += superseded
+    plan.without_coordinator += without
+    for threshold, number in ({} if baseline else decided.by_threshold).items():
+        plan.by_threshold[threshold] = plan.by_threshold.get(threshold, 0) + number
     ctx.count(
-        reminders=0 if quiet else decided.due,
-        reminders_superseded=decided.superseded + overtaken + (decided.due if quiet else 0),
-        notices_owed=0 if quiet else decided.notices,
-        notices_superseded=decided.closed + closed,
-        without_coordinator=0 if quiet else decided.without_coordinator,
+        reminders=due,
+        reminders_superseded=superseded,
+        notices_owed=notices,
+        notices_superseded=decided.closed,
+        without_coordinator=without,
     )
 
 
@@ -153,7 +196,10 @@ def _outcome(ctx: JobContext[RemindOptions], plans: Sequence[Plan], delivered: D
     for plan in plans:
         if plan.failed:
             codes.append(ExitCode.PARTIAL)
-            sentences.append(f"{plan.organisation.code}: nothing was decided, because the database refused it.")
+            sentences.append(
+                f"{plan.organisation.code}: {counted(plan.failed, 'mentor')} could not be decided, because the database"
+                " refused it; the log names them by id."
+            )
     if delivered.message:
         sentences.append(delivered.message)
     return Outcome(worst(codes), ctx.counts, " ".join(sentences) or None, delivered.hint, _details(ctx, plans))
@@ -162,18 +208,18 @@ def _outcome(ctx: JobContext[RemindOptions], plans: Sequence[Plan], delivered: D
 def _details(ctx: JobContext[RemindOptions], plans: Sequence[Plan]) -> dict[str, Any]:
     with ctx.transaction() as store:
         reminders = store.reminders.of_run(ctx.run_id, SHOWN)
-        owed = store.notifications.owed_because_of(ctx.run_id, SHOWN) if ctx.dry_run else ()
+        owed = store.notifications.heard_by(ctx.run_id, SHOWN) if ctx.dry_run else ()
     found: dict[str, Any] = {
         "reminded": [
             {
                 "organisation": plan.organisation.code,
                 "today": plan.today.isoformat(),
                 "thresholds": list(plan.thresholds),
-                "reminders": plan.decided.due if plan.decided else 0,
-                "by_threshold": dict(plan.decided.by_threshold) if plan.decided else {},
-                "superseded": (plan.decided.superseded if plan.decided else 0) + plan.overtaken,
-                "notices": plan.decided.notices if plan.decided else 0,
-                "without_coordinator": plan.decided.without_coordinator if plan.decided else 0,
+                "reminders": plan.reminders,
+                "by_threshold": plan.by_threshold,
+                "superseded": plan.superseded,
+                "notices": plan.notices,
+                "without_coordinator": plan.without_coordinator,
                 "failed": plan.failed,
             }
             for plan in plans

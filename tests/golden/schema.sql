@@ -415,6 +415,12 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.certjobs_furthest_day(today date, thresholds integer[]) RETURNS date
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT today + max(t.day) FROM unnest(thresholds) AS t (day) $$;
+
+COMMENT ON FUNCTION public.certjobs_furthest_day(today date, thresholds integer[]) IS 'The last valid day furthest ahead that any threshold covers.';
+
 CREATE FUNCTION public.certjobs_keep_approved_set() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -683,6 +689,26 @@ BEGIN
           USING ERRCODE = 'restrict_violation';
 END
 $$;
+
+CREATE FUNCTION public.certjobs_reminders_due(organisation_id bigint, today date, thresholds integer[]) RETURNS TABLE(mentor_id bigint, certification_expiry date, threshold_day integer)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    SELECT m.id::bigint, m.certification_expiry, b.threshold_day
+      FROM certjobs_threshold_bands(certjobs_reminders_due.today, thresholds) b
+      JOIN peer_mentors m ON m.organisation_id = certjobs_reminders_due.organisation_id
+                         AND m.status = 'active'
+                         AND m.certification_expiry BETWEEN b.first_day AND b.last_day
+                         AND m.certification_expiry BETWEEN certjobs_reminders_due.today
+                             AND certjobs_furthest_day(certjobs_reminders_due.today, thresholds)
+     WHERE NOT EXISTS (SELECT 1 FROM cert_expiry_reminders r
+                        WHERE r.mentor_id = m.id
+                          AND r.certification_expiry = m.certification_expiry
+                          AND r.certification_expiry BETWEEN certjobs_reminders_due.today
+                              AND certjobs_furthest_day(certjobs_reminders_due.today, thresholds)
+                          AND r.threshold_day <= b.threshold_day)
+$$;
+
+COMMENT ON FUNCTION public.certjobs_reminders_due(organisation_id bigint, today date, thresholds integer[]) IS 'Which mentors of an organisation are due on a day, and for which threshold.';
 
 CREATE FUNCTION public.certjobs_session_start() RETURNS timestamp with time zone
     LANGUAGE sql STABLE
@@ -1258,6 +1284,8 @@ GRANT ALL ON FUNCTION public.certjobs_expired(certification_expiry date, today d
 REVOKE ALL ON FUNCTION public.certjobs_forget(p_table text, p_before timestamp with time zone, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.certjobs_forget(p_table text, p_before timestamp with time zone, p_limit integer) TO certjobs_job;
 
+GRANT ALL ON FUNCTION public.certjobs_furthest_day(today date, thresholds integer[]) TO certjobs_job;
+
 GRANT ALL ON FUNCTION public.certjobs_notice_digest(kind text, mentor_ref text, expiry date, nth integer, address text) TO certjobs_job;
 
 GRANT ALL ON FUNCTION public.certjobs_notice_key(kind text, mentor_id bigint, expiry date, nth integer, coordinator_id bigint) TO certjobs_job;
@@ -1278,6 +1306,8 @@ GRANT ALL ON FUNCTION public.certjobs_pause_next(p_organisation_id bigint, p_tod
 REVOKE ALL ON FUNCTION public.certjobs_pause_places(p_places tid[], p_today date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.certjobs_refresh_certification_expiry(mentor_ids bigint[]) FROM PUBLIC;
+
+GRANT ALL ON FUNCTION public.certjobs_reminders_due(organisation_id bigint, today date, thresholds integer[]) TO certjobs_job;
 
 GRANT ALL ON FUNCTION public.certjobs_session_start() TO certjobs_job;
 

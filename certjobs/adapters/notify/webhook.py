@@ -22,7 +22,7 @@ import hmac
 import json
 import ssl
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -65,7 +65,7 @@ class WebhookNotifier:
     name = "webhook"
     honours_keys = True
     gathers = False
-    batch = 50
+    batch = 100
 
     def __init__(
         self,
@@ -84,7 +84,11 @@ class WebhookNotifier:
             msg = "The channel webhook needs CERTJOBS_NOTIFY_WEBHOOK_SECRET: the service must know who speaks."
             raise ConfigurationError(msg, hint=f"Set it to {PREFIX} and at least {SHORTEST_SECRET} bytes in base64.")
         self.concurrency = concurrency
-        self._url = url
+        try:
+            self.url = httpx.URL(url)
+        except httpx.InvalidURL:
+            msg = "CERTJOBS_NOTIFY_WEBHOOK_URL is no address."
+            raise ConfigurationError(msg, hint="It must look like https://service.example.org/notices.") from None
         self._secret = _decoded(secret) if secret is not None else None
         self.timeout = timeout
         self._redirect_to = redirect_to
@@ -97,18 +101,11 @@ class WebhookNotifier:
         """Open a client of its own; all share one TLS context."""
         verify = self._tls if self._tls is not None else False
         with httpx.Client(
-            timeout=httpx.Timeout(self.timeout),
             verify=verify,
             trust_env=self._trust_env,
             follow_redirects=False,
-            headers={"User-Agent": f"certjobs/{__version__}", "Content-Type": "application/json"},
         ) as client:
             yield WebhookSender(self, client)
-
-    @property
-    def url(self) -> str:
-        """Where notices are posted."""
-        return self._url
 
     def body(self, message: Message) -> bytes:
         """Return the body of a message, the same at every attempt."""
@@ -133,7 +130,12 @@ class WebhookNotifier:
 
     def headers(self, key: str, body: bytes) -> dict[str, str]:
         """Return the headers that say which message this is, and that it is ours."""
-        headers = {"Idempotency-Key": key}
+        headers = {
+            "Accept": "*/*",
+            "User-Agent": f"certjobs/{__version__}",
+            "Content-Type": "application/json",
+            "Idempotency-Key": key,
+        }
         if self._secret is not None:
             moment = str(int(self._clock.now().timestamp()))
             signed = hmac.digest(self._secret, b".".join((key.encode(), moment.encode(), body)), hashlib.sha256)
@@ -182,6 +184,8 @@ class WebhookSender:
     def __init__(self, notifier: WebhookNotifier, client: httpx.Client) -> None:
         self._notifier = notifier
         self._client = client
+        # Made once, and the request by hand below: the client's own way costs a third more for each message.
+        self._extensions = {"timeout": httpx.Timeout(notifier.timeout).as_dict()}
 
     def send(self, message: Message) -> str:
         """Post one message and return its key; raises as ``ports.Sender.send`` says.
@@ -190,14 +194,15 @@ class WebhookSender:
         """
         body = self._notifier.body(message)
         headers = self._notifier.headers(message.key, body)
+        request = httpx.Request("POST", self._notifier.url, content=body, headers=headers, extensions=self._extensions)
         try:
-            with self._client.stream("POST", self._notifier.url, content=body, headers=headers) as response:
+            with closing(self._client.send(request, stream=True)) as response:
                 status, retry_after = response.status_code, response.headers.get("Retry-After")
                 with suppress(httpx.HTTPError):
                     _read_some(response, self._notifier.timeout)
         except NEVER_LEFT as exc:
             raise ChannelDown(_why(exc)) from None
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as exc:
+        except (httpx.HTTPError, httpx.StreamError, ValueError) as exc:
             raise DeliveryFailed(_why(exc)) from None
         self._notifier.judge(status, retry_after)
         return message.key

@@ -1,7 +1,8 @@
 -- One statement looks at notices again and claims them (rule 4). A pause is told of while it lasts: a renewal does not
 -- end it, being made active again does, and then the next pause is another one; so does the end of the mentor's row. A
--- reminder is of one expiry date of an active mentor. Which way a crash falls: before its commit a notice is still owed;
--- after it the notice is 'sending', under a key that is fixed by then, and is settled by the next run.
+-- reminder is of one expiry date of an active mentor, and of the smallest threshold that was reached. Which way a crash
+-- falls: before its commit a notice is still owed; after it the notice is 'sending', under a key that is fixed by then,
+-- and is settled by the next run.
 WITH day AS (
     SELECT d.organisation_id, d.today
       FROM unnest(CAST(:organisation_ids AS bigint[]), CAST(:todays AS date[])) AS d (organisation_id, today)
@@ -16,6 +17,7 @@ WITH day AS (
                          AND (n.certification_expiry, n.pause_ordinal) = (last.certification_expiry, last.ordinal))
                         IS NOT TRUE
                     THEN 'That pause has ended.'
+               WHEN n.kind = 'reminder' AND NOT o.remind THEN 'The organisation no longer reminds.'
                WHEN n.kind = 'reminder' AND m.status <> 'active' THEN 'The mentor is not active.'
                WHEN n.kind = 'reminder' AND m.certification_expiry IS DISTINCT FROM n.certification_expiry
                     THEN 'The certification has another expiry date.'
@@ -26,7 +28,15 @@ WITH day AS (
                                      WHERE a.mentor_id = n.mentor_id AND a.coordinator_id = n.coordinator_id)
                     THEN 'No longer the coordinator of this mentor.'
            END AS suppressed,
-           n.kind = 'reminder' AND certjobs_expired(m.certification_expiry, day.today) AS overtaken
+           CASE
+               WHEN n.kind = 'reminder' AND certjobs_expired(m.certification_expiry, day.today)
+                    THEN 'The certification has expired.'
+               WHEN n.kind = 'reminder'
+                    AND EXISTS (SELECT 1 FROM cert_expiry_reminders r
+                                 WHERE r.certification_expiry = n.certification_expiry AND r.mentor_id = n.mentor_id
+                                   AND r.threshold_day < n.threshold_day)
+                    THEN 'A later reminder has taken its place.'
+           END AS overtaken
       FROM notifications n
       LEFT JOIN peer_mentors m ON m.id = n.mentor_id
       LEFT JOIN organisations o ON o.id = m.organisation_id
@@ -47,13 +57,13 @@ WITH day AS (
        FOR UPDATE OF n SKIP LOCKED
 ), becomes AS MATERIALIZED (
     SELECT l.*, CASE WHEN l.suppressed IS NOT NULL THEN 'suppressed'
-                     WHEN l.overtaken THEN 'superseded'
+                     WHEN l.overtaken IS NOT NULL THEN 'superseded'
                      WHEN l.address IS NOT NULL THEN 'sending' END AS status
       FROM looked l
-), gathered AS (
+), gathered AS MATERIALIZED (
     SELECT encode(sha256(convert_to(string_agg(b.idempotency_key, E'\n' ORDER BY b.idempotency_key), 'UTF8')), 'hex') AS key
       FROM becomes b
-     WHERE b.status = 'sending'
+     WHERE b.status = 'sending' AND CAST(:gathers AS boolean)
 ), changed AS (
     UPDATE notifications n
        SET status = b.status,
@@ -62,16 +72,15 @@ WITH day AS (
            channel = CASE WHEN b.status = 'sending' THEN :channel ELSE n.channel END,
            message_id = CASE WHEN b.status = 'sending'
                              THEN CASE WHEN CAST(:gathers AS boolean) THEN gathered.key ELSE n.idempotency_key END END,
-           last_error = coalesce(b.suppressed, CASE WHEN b.overtaken THEN 'The certification has expired.' END)
+           last_error = coalesce(b.suppressed, b.overtaken)
       FROM becomes b
      CROSS JOIN gathered
      WHERE n.id = b.id AND b.status IS NOT NULL
-    RETURNING n.id, n.kind, n.idempotency_key, n.attempt, n.status, n.message_id
+    RETURNING n.status, n.message_id, b.today, b.recipient_name, b.address, b.language, n.id, n.kind, n.idempotency_key,
+              n.attempt, b.external_ref, b.mentor_name, b.code, b.chapter, n.certification_expiry, n.threshold_day
 )
-SELECT c.status, c.message_id AS key, l.today, l.recipient_name, l.address AS recipient_address, l.language,
-       c.id, c.kind, c.idempotency_key, c.attempt, l.external_ref AS mentor_ref, l.mentor_name, l.code AS organisation,
-       l.chapter, l.certification_expiry, l.threshold_day,
-       certjobs_days_left(l.certification_expiry, l.today) AS days_left
+SELECT c.status, c.message_id AS key, c.today, c.recipient_name, c.address AS recipient_address, c.language, c.id, c.kind,
+       c.idempotency_key, c.attempt, c.external_ref AS mentor_ref, c.mentor_name, c.code AS organisation, c.chapter,
+       c.certification_expiry, c.threshold_day, certjobs_days_left(c.certification_expiry, c.today) AS days_left
   FROM changed c
-  JOIN looked l ON l.id = c.id
  ORDER BY c.id

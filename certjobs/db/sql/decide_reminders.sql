@@ -1,24 +1,18 @@
 -- Decide, for one organisation and one day, who is reminded of what (rule 3), and owe the notices, in one statement.
--- The bands read the partial index alone; what the ledger already holds falls out before anything else is looked up.
+-- What the ledger already holds falls out before anything else is looked up.
 -- OFFSET 0 keeps the planner to one look-up a mentor, for it cannot know how few are due.
 WITH band AS MATERIALIZED (
     SELECT b.threshold_day, b.first_day, b.last_day
       FROM certjobs_threshold_bands(:today, CAST(:thresholds AS integer[])) b
 ), due AS MATERIALIZED (
-    SELECT m.id, m.external_ref, m.certification_expiry AS expiry, b.threshold_day
-      FROM band b
-      JOIN peer_mentors m ON m.organisation_id = :organisation_id
-                         AND m.status = 'active'
-                         AND m.certification_expiry BETWEEN b.first_day AND b.last_day
-     WHERE NOT EXISTS (SELECT 1 FROM cert_expiry_reminders r
-                        WHERE r.mentor_id = m.id
-                          AND r.certification_expiry = m.certification_expiry
-                          AND r.certification_expiry BETWEEN :today AND :last_day
-                          AND r.threshold_day <= b.threshold_day)
+    SELECT d.mentor_id AS id, d.certification_expiry AS expiry, d.threshold_day
+      FROM certjobs_reminders_due(:organisation_id, :today, CAST(:thresholds AS integer[])) d
+     WHERE CAST(:mentor_ids AS bigint[]) IS NULL OR d.mentor_id = ANY (CAST(:mentor_ids AS bigint[]))
 ), recipient AS MATERIALIZED (
     -- A mentor without a coordinator has one recipient too: the fallback address (a null coordinator, rule 6).
-    SELECT d.id, d.external_ref, d.expiry, d.threshold_day, c.coordinator_id, c.address
+    SELECT d.id, m.external_ref, d.expiry, d.threshold_day, c.coordinator_id, c.address
       FROM due d
+     CROSS JOIN LATERAL (SELECT p.external_ref FROM peer_mentors p WHERE p.id = d.id OFFSET 0) m
       LEFT JOIN LATERAL (SELECT a.coordinator_id,
                                 (SELECT k.address FROM coordinators k WHERE k.id = a.coordinator_id) AS address
                            FROM coordinator_assignments a
@@ -39,9 +33,6 @@ WITH band AS MATERIALIZED (
     SELECT d.expiry, d.id, b.threshold_day, 'superseded', :today, certjobs_setting('run_id')::uuid
       FROM due d
       JOIN band b ON b.threshold_day > d.threshold_day
-     WHERE NOT EXISTS (SELECT 1 FROM cert_expiry_reminders r
-                        WHERE r.certification_expiry = d.expiry AND r.mentor_id = d.id
-                          AND r.threshold_day = b.threshold_day)
         ON CONFLICT DO NOTHING
     RETURNING 1
 ), notice AS (

@@ -19,8 +19,6 @@ WITH expired AS MATERIALIZED (
     SELECT x.expiry, x.id, t.day, 'superseded', :today, certjobs_setting('run_id')::uuid
       FROM expired x
      CROSS JOIN unnest(CAST(:thresholds AS integer[])) AS t (day)
-     WHERE NOT EXISTS (SELECT 1 FROM cert_expiry_reminders r
-                        WHERE r.certification_expiry = x.expiry AND r.mentor_id = x.id AND r.threshold_day = t.day)
         ON CONFLICT DO NOTHING
     RETURNING 1
 ), closed AS (

@@ -16,7 +16,7 @@ WITH result AS (
            not_before = CASE WHEN r.outcome = 'failed' THEN clock_timestamp() + make_interval(secs => r.rest)
                              ELSE n.not_before END
       FROM result r
-     WHERE n.id = r.id AND n.status = 'sending' AND n.attempt = r.attempt
+     WHERE n.id = ANY (CAST(:ids AS bigint[])) AND n.id = r.id AND n.status = 'sending' AND n.attempt = r.attempt
     RETURNING n.id, n.kind, n.mentor_id, n.threshold_day, n.certification_expiry, n.coordinator_id, n.channel,
               n.message_id, r.attempt, r.outcome, r.error
 ), logged AS (
