@@ -844,7 +844,7 @@ def test_a_row_that_somebody_holds_stops_nobody_else(certjobs: Certjobs, databas
 
 
 def test_reminders_of_who_no_longer_reminds_are_not_sent(certjobs: Certjobs, database: TestDatabase) -> None:
-    """A reminder still owed when its organisation switches reminding off is suppressed; a pause is told all the same."""
+    """A reminder still owed when its organisation switches reminding off is suppressed; a pause is told."""
     load(certjobs, Mentor("A", 30), Mentor("B", -1))
     remind(certjobs, database, env=NONE)
     check(certjobs, database)

@@ -2,8 +2,9 @@
 
 1. Owe the open notices to whoever became a coordinator since; settle what an earlier run was killed over.
 2. Ask which notices may be sent now, in groups: one each, or one a recipient where the channel gathers them.
-3. A few senders take group after group. Each looks at its notices again and makes them ``sending`` in a commit of its
-   own, fenced like every other write, just before it sends them: a run whose lock was taken over sends nothing more.
+3. Senders, as many as waiting for the channel makes worthwhile, take group after group. Each looks at its notices
+   again and makes them ``sending`` in a commit of its own, fenced like every other write, just before it sends them: a
+   run whose lock was taken over sends nothing more.
 4. What became of each is recorded, with a row in the dispatch log. A failure stays with its notice: it stops no other,
    and never undoes a pause.
 
@@ -15,10 +16,11 @@ from __future__ import annotations
 
 import random
 import threading
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -52,6 +54,8 @@ RETRY_AFTER = (15 * 60, 60 * 60, 4 * 60 * 60, 12 * 60 * 60)  # seconds that a no
 JITTER = 0.2  # so that what failed together does not come back together
 REST = 30.0  # seconds, where a channel asks for a rest and does not say how long
 LONGEST_REST = 300.0  # seconds that a run rests in all before it leaves what is left to a later one
+SLOW = 0.005  # seconds that a message takes, from which on more senders are worth it
+LOOK_AFTER = 0.05  # seconds between two looks at whether they are
 DOWN = 3  # messages in a row that could not even be begun: then the channel is down
 
 
@@ -103,7 +107,7 @@ def deliver(ctx: JobContext[Any], organisations: Sequence[Organisation], kinds: 
         groups = store.notifications.owed(scope, gathers=notifier.gathers)
     ctx.count(notices_unknown=interrupted)
     sending = _Sending(ctx, notifier, scope)
-    parcels = _parcels(groups, 1 if notifier.gathers else notifier.batch)
+    parcels = _parcels(groups, notifier)
     with ctx.progress.track("Telling", len(parcels)) as advance:
         sending.run(parcels, advance)
     return _told(ctx, scope, sending.stopped)
@@ -116,8 +120,10 @@ def leave_for_remind(ctx: JobContext[Any], organisations: Sequence[Organisation]
     return Delivered()
 
 
-def _parcels(groups: Sequence[Sequence[int]], size: int) -> Sequence[Sequence[int]]:
-    """Return the groups, so many of them together."""
+def _parcels(groups: Sequence[Sequence[int]], notifier: Notifier) -> Sequence[Sequence[int]]:
+    """Return the groups, as many together as a sender may have in hand, and enough parcels for all senders."""
+    fair = -(-len(groups) // (4 * notifier.concurrency))
+    size = 1 if notifier.gathers else max(1, min(notifier.batch, fair))
     if size == 1:
         return groups
     return [[one for group in groups[at : at + size] for one in group] for at in range(0, len(groups), size)]
@@ -132,6 +138,7 @@ class _Sending:
     scope: Scope
     stopped: CertjobsError | None = None
     stop: threading.Event = field(default_factory=threading.Event)
+    waited: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _gate: threading.Lock = field(default_factory=threading.Lock)
     _rests: int = 0
@@ -151,9 +158,14 @@ class _Sending:
                 self._parcel(sender, parcel, self.ctx.shield)
                 advance(1)
 
-    def _threads(self, parcels: Sequence[Sequence[int]], workers: int, advance: Advance) -> None:
-        """Let threads take parcel after parcel. A signal lets each finish the message it has in hand."""
+    def _threads(self, parcels: Sequence[Sequence[int]], most: int, advance: Advance) -> None:
+        """Let one thread take parcel after parcel, and one more whenever a message was waited for, up to ``most``.
+
+        Where the channel answers at once, several threads would only be in each other's way. A signal lets each finish
+        the message it has in hand.
+        """
         left = iter(parcels)
+        futures: list[Future[None]] = []
 
         def work() -> None:
             with self.notifier.sender() as sender:
@@ -166,10 +178,20 @@ class _Sending:
                     with self._lock:
                         advance(1)
 
-        with ThreadPoolExecutor(workers, thread_name_prefix="sender") as pool:
-            futures = [pool.submit(copy_context().run, work) for _ in range(workers)]  # each logs as this run
+        def start() -> None:
+            if len(futures) < most and not self.stop.is_set():
+                futures.append(pool.submit(copy_context().run, work))  # each logs as this run
+
+        with ThreadPoolExecutor(most, thread_name_prefix="sender") as pool:
             try:
-                wait(futures, return_when=FIRST_EXCEPTION)
+                start()
+                while waiting := [future for future in futures if not future.done()]:
+                    wait(waiting, timeout=LOOK_AFTER, return_when=FIRST_COMPLETED)
+                    if any(future.done() and future.exception() for future in futures):
+                        break
+                    if self.waited.is_set():
+                        self.waited.clear()
+                        start()
             finally:
                 self.stop.set()
         for future in futures:
@@ -225,6 +247,7 @@ class _Sending:
 
     def _send(self, sender: Sender, message: Message) -> list[Delivery]:
         """Send one message and return what became of its notices; raises RateLimited."""
+        began = monotonic()
         try:
             message_id = sender.send(message)
         except RateLimited:
@@ -236,6 +259,9 @@ class _Sending:
             return self._of(message, "released")
         except Exception as exc:  # noqa: BLE001 - whatever a channel throws, one failure is one failure
             return self._undelivered(message, DeliveryFailed(type(exc).__name__))
+        finally:
+            if monotonic() - began > SLOW:
+                self.waited.set()
         with self._lock:
             self._down = 0
         return self._of(message, "sent", message_id=message_id)

@@ -28,6 +28,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -93,19 +94,14 @@ class WebhookNotifier:
         self.timeout = timeout
         self._redirect_to = redirect_to
         self._clock = clock
-        self._trust_env = not loopback  # no proxy stands between a machine and itself
+        self._proxy = None if loopback else _proxy(parts.scheme, parts.hostname or "")
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
 
     @contextmanager
     def sender(self) -> Iterator[WebhookSender]:
-        """Open a client of its own; all share one TLS context."""
-        verify = self._tls if self._tls is not None else False
-        with httpx.Client(
-            verify=verify,
-            trust_env=self._trust_env,
-            follow_redirects=False,
-        ) as client:
-            yield WebhookSender(self, client)
+        """Open connections of its own; all senders share one TLS context."""
+        with httpx.HTTPTransport(verify=self._tls or False, proxy=self._proxy) as transport:
+            yield WebhookSender(self, transport)
 
     def body(self, message: Message) -> bytes:
         """Return the body of a message, the same at every attempt."""
@@ -179,12 +175,15 @@ class WebhookNotifier:
 
 
 class WebhookSender:
-    """Posts one message after the other on connections it keeps."""
+    """Posts one message after the other on connections it keeps.
 
-    def __init__(self, notifier: WebhookNotifier, client: httpx.Client) -> None:
+    On the transport itself: of what a client adds, redirects, cookies and credentials, nothing is wanted, and it takes
+    more time than the rest.
+    """
+
+    def __init__(self, notifier: WebhookNotifier, transport: httpx.HTTPTransport) -> None:
         self._notifier = notifier
-        self._client = client
-        # Made once, and the request by hand below: the client's own way costs a third more for each message.
+        self._transport = transport
         self._extensions = {"timeout": httpx.Timeout(notifier.timeout).as_dict()}
 
     def send(self, message: Message) -> str:
@@ -196,7 +195,7 @@ class WebhookSender:
         headers = self._notifier.headers(message.key, body)
         request = httpx.Request("POST", self._notifier.url, content=body, headers=headers, extensions=self._extensions)
         try:
-            with closing(self._client.send(request, stream=True)) as response:
+            with closing(self._transport.handle_request(request)) as response:
                 status, retry_after = response.status_code, response.headers.get("Retry-After")
                 with suppress(httpx.HTTPError):
                     _read_some(response, self._notifier.timeout)
@@ -206,6 +205,14 @@ class WebhookSender:
             raise DeliveryFailed(_why(exc)) from None
         self._notifier.judge(status, retry_after)
         return message.key
+
+
+def _proxy(scheme: str, host: str) -> str | None:
+    """Return the proxy that the environment names for a host, as other programs find it."""
+    if proxy_bypass(host):
+        return None
+    found = getproxies()
+    return found.get(scheme) or found.get("all")
 
 
 def _decoded(secret: str) -> bytes:
