@@ -10,7 +10,6 @@ import uuid
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from email.utils import parseaddr
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from certjobs import __version__, config, harness, logs, registry
@@ -180,8 +179,11 @@ class Environment:
         if self.channel == "none":
             return None
         settings = self.settings
-        redirect_to = parseaddr(settings.redirect_all_to)[1] if settings.redirect_all_to else None
-        if redirect_to:
+        redirect_to = None
+        if settings.redirect_all_to:
+            from email.utils import parseaddr
+
+            redirect_to = parseaddr(settings.redirect_all_to)[1]
             logs.get().warning("channel.redirected")
         if self.channel == "webhook":
             return _webhook(settings, redirect_to)

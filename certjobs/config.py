@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from email.utils import formataddr, getaddresses, parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -59,6 +58,8 @@ def _check_webhook_url(value: SecretStr) -> SecretStr:
 
 def _check_mailbox(value: str) -> str:
     """Insist on one mailbox, ``address`` or ``Name <address>``, that cannot smuggle in another header."""
+    from email.utils import formataddr, getaddresses, parseaddr
+
     name, address = parseaddr(value)
     if not value.isprintable() or not _ADDRESS.fullmatch(address) or len(getaddresses([value])) != 1:
         msg = "must be one address, as mentors@example.org or Mentors <mentors@example.org>"

@@ -113,6 +113,30 @@ def test_ten_thousand_notices_of_which_some_fail(
     )
 
 
+def test_what_was_claimed_too_long_ago_is_looked_at_again(
+    certjobs: Certjobs, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many claimed together those whose turn comes late are looked at again: who was renewed by then is not told."""
+    roster(database, 100)
+    channel = Unsteady()
+    sent = channel.send
+
+    def send(message: Message) -> str:
+        if not channel.sent:
+            database.execute("UPDATE certifications SET expires_on = expires_on + 700 WHERE mentor_id > 50")
+        return sent(message)
+
+    monkeypatch.setattr(channel, "send", send)
+    monkeypatch.setattr("certjobs.bootstrap.ConsoleNotifier", lambda *_: channel)
+    monkeypatch.setattr("certjobs.jobs.delivery.FRESH", -1.0)
+    result = certjobs(*NIGHT, url=database.job_url, env={"CERTJOBS_NOTIFY_CHANNEL": "console"})
+    counts = result.json()["counts"]
+    assert (counts["owed_suppressed"], counts["owed_open"]) == (100, 0)
+    assert counts["owed_sent"] + counts["owed_dead"] == 100
+    told = "SELECT count(*) FROM notifications WHERE status = 'sent' AND mentor_id > 50"
+    assert database.one(told) <= 1  # the one that was in hand
+
+
 def test_a_real_service_that_fails_now_and_then(certjobs_process: CertjobsProcess, database: TestDatabase) -> None:
     """Over real sockets and several senders, what the service did not take the first night it takes on the next."""
     roster(database, 150)

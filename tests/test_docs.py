@@ -11,7 +11,7 @@ import pytest
 import typer.main
 
 from certjobs import __version__
-from certjobs.cli.app import app
+from certjobs.cli.app import whole
 from certjobs.config import PREFIX, Settings
 from certjobs.db.tables import metadata
 from certjobs.errors import EXITS
@@ -40,7 +40,7 @@ def commands() -> dict[str, Any]:
         for child, each in (children or {}).items():
             walk(each, f"{name} {child}")
 
-    walk(typer.main.get_command(app), "certjobs")
+    walk(typer.main.get_command(whole()), "certjobs")
     return found
 
 

@@ -20,7 +20,7 @@ import typer
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from certjobs.cli.app import app
+from certjobs.cli.app import whole
 from certjobs.db import engine as db_engine
 from certjobs.db import schema
 from certjobs.db.tables import metadata
@@ -789,7 +789,7 @@ def command_names(group: Any, prefix: str = "") -> Iterator[str]:
 
 def test_every_command_is_known_here() -> None:
     """The lists of commands with and without a database, used below, are complete."""
-    assert set(command_names(typer.main.get_command(app))) == set(ARGUMENTS) | NO_DATABASE
+    assert set(command_names(typer.main.get_command(whole()))) == set(ARGUMENTS) | NO_DATABASE
 
 
 @pytest.mark.parametrize("command", ARGUMENTS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 from psycopg.sql import SQL, Identifier
 
+from certjobs.local.mailbox import HOST, mailbox
 from tests.children.helpers import CONSOLE, NIGHT, load, locks, nobody_connected, runs
 from tests.children.receiver import SECRET, receiver
 from tests.conftest import Certjobs
@@ -24,7 +25,7 @@ pytest_plugins = ["tests.children.plugin"]
 COMMAND = ("remind", "--as-of", TODAY.isoformat())
 KILLED = -9
 ROSTER = (Mentor("A", 30), Mentor("B", 3, f"{KARI}|{OLA}"), Mentor("C", -1), Mentor("D", 31))
-NOTICES = 4
+NOTICES, RECIPIENTS = 4, 2
 FEWEST_DEATHS = 6
 TABLES = ("cert_expiry_reminders", "reminder_dispatch_log", "notifications", "scheduler_run_log", "job_lock")
 
@@ -163,3 +164,48 @@ def test_killed_at_each_commit_with_a_webhook(
             repeated += sum(times > 1 for times in Counter(service.accepted).values())
     assert deaths >= FEWEST_DEATHS
     assert (repeated > 0) == (moment == "before")  # sent, and killed before that was recorded
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_at_each_commit_with_e_mail(
+    forked: Forked, night_before: TestDatabase, moment: Literal["before", "after"]
+) -> None:
+    """By mail nobody gets anything twice: all of a message in flight is unknown, everybody else hears next night."""
+    database = night_before
+    with mailbox() as mail:
+        env = {
+            "CERTJOBS_NOTIFY_CHANNEL": "email",
+            "CERTJOBS_SMTP_HOST": HOST,
+            "CERTJOBS_SMTP_PORT": str(mail.port),
+            "CERTJOBS_SMTP_SECURITY": "none",
+            "CERTJOBS_MAIL_FROM": "mentors@example.org",
+            "CERTJOBS_NOTIFY_CONCURRENCY": "1",
+        }
+        result = forked(*COMMAND, url=database.job_url, env=env)
+        assert (result.exit_code, len(mail.messages)) == (0, RECIPIENTS), result
+        ledger, keys = decided(database), set(notices(database))
+        deaths = 0
+        in_flight_once: set[str] = set()
+        for number in count(1):
+            turn_back(database)
+            mail.messages.clear()
+            if die(forked, database, env, number, moment).exit_code != KILLED:
+                break
+            deaths += 1
+            in_flight = {key for key, status in notices(database).items() if status == "sending"}
+            again = forked(*COMMAND, url=database.job_url, env=env)
+            found = notices(database)
+            where = f"{moment} commit {number}: {again}"
+            assert (decided(database), set(found)) == (ledger, keys), where
+            assert {key for key, status in found.items() if status == "unknown"} == in_flight, where
+            assert set(found.values()) <= {"sent", "unknown"}, where
+            assert again.exit_code == (3 if in_flight else 0), where
+            told = [str(each["To"]) for each in mail.messages]
+            assert len(set(told)) == len(told), where
+            assert RECIPIENTS - bool(in_flight) <= len(told) <= RECIPIENTS, where
+            assert (sent_more_than_once(database), attempts_without_entry(database), locks(database)) == (0, 0, 0), (
+                where
+            )
+            in_flight_once |= in_flight
+    assert deaths >= FEWEST_DEATHS
+    assert in_flight_once == keys

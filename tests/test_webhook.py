@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
@@ -29,10 +30,29 @@ from certjobs.ports import Message, Notice
 from tests.children.receiver import SECRET, Answer, Receiver, receiver
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 NOW = datetime(2026, 11, 22, 2, 0, 0, 500_000, tzinfo=UTC)
 HOSTILE = "Åse 🦊\r\nX-Evil: 1\u202e"
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the developer's own proxies out of the tests."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def _trusted(host: str, directory: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """Return what a server of that name needs for TLS, and let its authority be the trusted one."""
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(host).configure_cert(server)
+    authority.cert_pem.write_to_path(str(directory / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(directory / "ca.pem"))
+    return server
 
 
 class Clock:
@@ -229,9 +249,74 @@ def test_an_answer_that_drips() -> None:
         assert send(found, timeout=0.3) == ["k" * 64]
 
 
-def test_many_messages_on_one_connection() -> None:
-    """A sender keeps its connection, also where answers have a body."""
-    with receiver(lambda _request: Answer(200, body=b"thank you")) as found:
+@contextmanager
+def dripping(first: bytes, again: bytes, *, pause: float = 0.01, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Serve one answer that goes on for as long as it is listened to: each part comes well before the time-out."""
+    over = threading.Event()
+    plain = socket.create_server(("127.0.0.1", 0))
+    with tls.wrap_socket(plain, server_side=True) if tls else plain as server:
+        server.settimeout(10)
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(first)
+                while not over.wait(pause):
+                    connection.sendall(again)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"{'https' if tls else 'http'}://127.0.0.1:{server.getsockname()[1]}/"
+        finally:
+            over.set()
+            thread.join()
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("first", "again", "pause"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX-Long: ", b"a", 0.01),
+        (b"HTTP/1.1 ", b"2", 0.01),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0),
+    ],
+)
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_an_answer_that_never_comes_to_its_end(
+    first: bytes, again: bytes, pause: float, encrypted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait for an answer is bounded in all, not only for each part of it, under TLS too."""
+    tls = _trusted("127.0.0.1", tmp_path, monkeypatch) if encrypted else None
+    with (
+        dripping(first, again, pause=pause, tls=tls) as url,
+        channel(url, timeout=0.3).sender() as sender,
+        pytest.raises(DeliveryFailed, match="in time") as caught,
+    ):
+        sender.send(message())
+    assert type(caught.value) is DeliveryFailed
+
+
+@pytest.mark.timeout(20)
+def test_a_body_that_never_comes_to_its_start() -> None:
+    """A status is enough also where the body's first part never comes, however much is said before it."""
+    with dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=", b"a") as url:
+        assert send(url, timeout=0.3) == ["k" * 64]
+
+
+def test_each_message_has_its_own_patience() -> None:
+    """What an earlier message took of the time is not missing for a later one on the same connection."""
+    with receiver() as found, channel(found.url).sender() as sender:
+        sender.send(message())
+        sender._patience.until = 0.0  # as if that was long ago
+        assert sender.send(message()) == "k" * 64
+
+
+@pytest.mark.parametrize(("body", "connections"), [(b"thank you", 1), (b"x" * 100_000, 20)])
+def test_many_messages_on_one_connection(body: bytes, connections: int) -> None:
+    """A sender keeps its connection, also where answers have a body; one that is long it does not read to its end."""
+    with receiver(lambda _request: Answer(200, body=body)) as found:
         opened: list[object] = []
         real = socket.create_connection
 
@@ -243,7 +328,7 @@ def test_many_messages_on_one_connection() -> None:
             patch.setattr(socket, "create_connection", connect)
             send(found, *(message(key=f"{number:064}") for number in range(20)))
     assert len(found.accepted) == 20
-    assert len(opened) == 1
+    assert len(opened) == connections
 
 
 def test_nobody_there() -> None:
@@ -258,16 +343,86 @@ def test_nobody_there() -> None:
         send("https://nowhere.invalid/")
 
 
+@contextmanager
+def proxy(port: int | None) -> Iterator[tuple[str, list[bytes]]]:
+    """Serve one CONNECT, whatever for, to a port of this machine, or refuse it; yields where, and what was asked."""
+    asked: list[bytes] = []
+
+    def copy(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while part := source.recv(65536):
+                target.sendall(part)
+            target.shutdown(socket.SHUT_WR)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+
+        def serve() -> None:
+            client, _ = server.accept()
+            with client:
+                asked.append(client.recv(65536))
+                if port is None:
+                    client.sendall(b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n")
+                    return
+                client.sendall(b"HTTP/1.1 200 Go on\r\n\r\n")
+                with socket.create_connection(("127.0.0.1", port)) as service:
+                    back = threading.Thread(target=copy, args=(service, client))
+                    back.start()
+                    copy(client, service)
+                    back.join()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}", asked
+        thread.join()
+
+
+def test_through_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message goes through the proxy that the environment names, also without http:// before it, and under TLS."""
+    server = _trusted("service.example.org", tmp_path, monkeypatch)
+    with receiver(tls=server) as found, proxy(int(found.url.split(":")[2].split("/")[0])) as (address, asked):
+        monkeypatch.setenv("HTTPS_PROXY", address)
+        assert send("https://service.example.org/notices") == ["k" * 64]
+    assert asked[0].startswith(b"CONNECT service.example.org:443 ")
+    assert b"HLF-0042" not in asked[0]
+    assert found.requests[0].signed_with(SECRET)
+
+
+def test_a_proxy_that_does_not_know_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that asks who we are is a matter of credentials, its own, and of none that are repeated."""
+    with proxy(None) as (address, _):
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:geheim@{address}")
+        with pytest.raises(CredentialsRejected, match=r"proxy.*407") as caught:
+            send("https://service.example.org/")
+    assert "HTTPS_PROXY" in str(caught.value.hint)
+    assert "geheim" not in f"{caught.value!r} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("named", ["socks5://u:geheim@127.0.0.1:1080", "http://", "http://u:geheim@h:port"])
+def test_a_proxy_that_is_none(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that cannot be used is a matter of configuration, said before anything is sent, without its password."""
+    monkeypatch.setenv("ALL_PROXY", named)
+    with pytest.raises(ConfigurationError, match="proxy") as caught:
+        channel("https://service.example.org/")
+    assert "geheim" not in f"{caught.value!r} {caught.value.hint}"
+    monkeypatch.setenv("NO_PROXY", "service.example.org")
+    channel("https://service.example.org/")
+
+
+def test_no_proxy_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stays on this machine goes through no proxy, whatever the environment names."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://proxy.invalid:3128")
+    with receiver() as found:
+        assert send(found) == ["k" * 64]
+
+
 def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A certificate of an authority that is trusted is accepted, one of another is not, and the reason says so."""
-    authority = trustme.CA()
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(server)
-    trusted, other = tmp_path / "ca.pem", tmp_path / "other.pem"
-    authority.cert_pem.write_to_path(str(trusted))
+    server = _trusted("127.0.0.1", tmp_path, monkeypatch)
+    other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(str(other))
     with receiver(tls=server) as found:
-        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
         assert send(found) == ["k" * 64]
         monkeypatch.setenv("SSL_CERT_FILE", str(other))
         with pytest.raises(ChannelDown, match="certificate"):
@@ -292,6 +447,32 @@ def test_a_secret_is_needed_off_this_machine() -> None:
     with receiver() as found:
         send(found, secret=None)
     assert "webhook-signature" not in found.requests[0].headers
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://geheim.example.org/",
+        "http://127.0.0.1@geheim.example.org/",
+        "ftp://geheim.example.org/",
+        "geheim.example.org",
+        "https://",
+        "http://[::1/geheim",
+        "https://127.0.0.1:port/geheim",
+        "",
+    ],
+)
+def test_an_address_that_is_none(url: str) -> None:
+    """Only https:// leaves this machine, secret or not; anything else is refused at once, and not repeated."""
+    with pytest.raises(ConfigurationError) as caught:
+        channel(url)
+    assert "geheim" not in f"{caught.value!r} {caught.value.hint}"
+
+
+def test_a_host_that_cannot_be_asked_for() -> None:
+    """A host whose name is too long for any name server is one that cannot be reached."""
+    with pytest.raises(ChannelDown):
+        send("https://" + "a" * 70 + ".invalid/")
 
 
 def test_no_error_escapes_as_another() -> None:

@@ -1,14 +1,15 @@
-"""The command tree. Every module here holds signatures; what they do is imported when they are called."""
+"""The command tree. The modules beside this hold signatures; what they do is imported when they are called."""
 
 from __future__ import annotations
 
+import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from certjobs import __version__
-from certjobs.cli import certs, coordinators, db, guard, jobs, local, mentors, notifications, orgs, roster, runs
-from certjobs.cli.commands import Commands
+from certjobs.cli.commands import GROUPS, Commands, group
 from certjobs.cli.options import exits
 from certjobs.errors import ExitCode
 
@@ -57,31 +58,44 @@ def _make(parts: Iterable[Part]) -> typer.Typer:
     return made
 
 
-def _group(name: str, group: typer.Typer) -> Part:
-    return lambda made: made.add_typer(group, name=name)
+def _commands(module: str) -> Part:
+    """Return the commands that stand beside the groups in a module of this package."""
+    register: Part = import_module(f"certjobs.cli.{module}").register
+    return register
 
 
-_PARTS: dict[tuple[str, ...], Part] = {
-    ("expiry-check", "remind", "retention", "run"): jobs.register,
-    ("runs",): runs.register,
-    ("approve",): guard.register,
-    ("demo",): local.register,
-    ("roster",): _group("roster", roster.app),
-    ("certs",): _group("certs", certs.app),
-    ("coordinators",): _group("coordinators", coordinators.app),
-    ("mentors",): _group("mentors", mentors.app),
-    ("orgs",): _group("orgs", orgs.app),
-    ("notifications",): _group("notifications", notifications.app),
-    ("db",): _group("db", db.app),
+def _group(name: str, *, whole: bool = True) -> Part:
+    """Return a group with its commands, or by name alone."""
+    made: Commands = import_module(f"certjobs.cli.{name}").app if whole else group(name)
+    return lambda tree: tree.add_typer(made, name=name)
+
+
+_MODULES = {
+    "expiry-check": "jobs",
+    "remind": "jobs",
+    "retention": "jobs",
+    "run": "jobs",
+    "runs": "runs",
+    "approve": "guard",
+    "demo": "local",
 }
 
-app = _make(_PARTS.values())
+
+def whole() -> typer.Typer:
+    """Return the whole tree."""
+    return _tree(whole=True)
 
 
 def app_for(arguments: Sequence[str]) -> typer.Typer:
-    """Return the part of the tree that the arguments ask for, or all of it: what is not asked for is not built."""
+    """Return the part of the tree that the arguments ask for; what is not asked for is neither loaded nor built."""
     asked = arguments[0] if arguments else ""
-    for names, part in _PARTS.items():
-        if asked in names:
-            return _make([part])
-    return app
+    if asked in _MODULES:
+        return _make([_commands(_MODULES[asked])])
+    if asked in GROUPS:
+        return _make([_group(asked)])
+    return _tree(whole="_CERTJOBS_COMPLETE" in os.environ)  # a shell that completes asks without arguments
+
+
+def _tree(*, whole: bool) -> typer.Typer:
+    modules = dict.fromkeys(_MODULES.values())
+    return _make([*map(_commands, modules), *(_group(name, whole=whole) for name in GROUPS)])

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from certjobs.cli.administration import administering
-from certjobs.cli.commands import Commands
+from certjobs.cli.commands import group
 from certjobs.cli.options import (
     ADMIN_EXITS,
     AsOf,
@@ -25,7 +25,7 @@ from certjobs.cli.options import (
     as_date,
 )
 
-app = Commands(help="List, add, renew and withdraw certifications.", no_args_is_help=True)
+app = group("certs")
 
 CertRef = Annotated[str, typer.Argument(metavar="CERTIFICATE", help="The certification's reference.")]
 DAY = ["%Y-%m-%d"]

@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     from typer.models import CommandFunctionType
 
 
+# The groups of commands by name. Help of the whole program says no more of them, so it need not load their modules.
+GROUPS = {
+    "roster": "Bring the roster in from a file, and out to one.",
+    "certs": "List, add, renew and withdraw certifications.",
+    "coordinators": "List, add, change and remove coordinators.",
+    "mentors": "List, show, pause, reinstate, assign, move and erase mentors.",
+    "orgs": "What the jobs may do for each organisation.",
+    "notifications": "See what coordinators are told; try again, give up, wait.",
+    "db": "Create, update and check the schema.",
+}
+
+
 class Commands(typer.Typer):
     r"""A group of commands. In a docstring ``\b`` on a line of its own keeps the paragraph after it as it stands."""
 
@@ -34,3 +46,8 @@ def _with_help(
         return add(*names, help=text, **settings)(function)
 
     return decorate
+
+
+def group(name: str) -> Commands:
+    """Return a group of commands that has none yet."""
+    return Commands(help=GROUPS[name], no_args_is_help=True)

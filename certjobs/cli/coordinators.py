@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from certjobs.cli.administration import administering, confirmed
-from certjobs.cli.commands import Commands
+from certjobs.cli.commands import group
 from certjobs.cli.options import ADMIN_EXITS, Chapter, Debug, DryRun, Json, Limit, Local, Org, Reason
 
-app = Commands(help="List, add, change and remove coordinators.", no_args_is_help=True)
+app = group("coordinators")
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The coordinator's e-mail address.")]
 

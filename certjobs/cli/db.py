@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from certjobs.cli.commands import Commands
+from certjobs.cli.commands import group
 from certjobs.cli.options import ADMIN_EXITS, Debug, Json, Local
 
-app = Commands(help="Create, update and check the schema.", no_args_is_help=True)
+app = group("db")
 
 
 @app.command("upgrade", epilog=ADMIN_EXITS)

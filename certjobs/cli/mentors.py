@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from certjobs.cli.administration import administering, confirmed
-from certjobs.cli.commands import Commands
+from certjobs.cli.commands import group
 from certjobs.cli.options import (
     ADMIN_EXITS,
     AsOf,
@@ -25,7 +25,7 @@ from certjobs.cli.options import (
     clean_reason,
 )
 
-app = Commands(help="List, show, pause, reinstate, assign, move and erase mentors.", no_args_is_help=True)
+app = group("mentors")
 
 
 class Status(StrEnum):

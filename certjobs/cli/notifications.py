@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from certjobs.cli.administration import administering
-from certjobs.cli.commands import Commands
+from certjobs.cli.commands import group
 from certjobs.cli.options import (
     ADMIN_EXITS,
     AsOf,
@@ -23,7 +23,7 @@ from certjobs.cli.options import (
     clean_reason,
 )
 
-app = Commands(help="See what coordinators are told; try again, give up, wait.", no_args_is_help=True)
+app = group("notifications")
 
 COLUMNS = ("id", "kind", "mentor_ref", "certification_expiry", "threshold_day", "coordinator", "status", "last_error")
 LAST = 2**63 - 1  # what a number in the database can be

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from certjobs.cli.administration import administering
-from certjobs.cli.commands import Commands
+from certjobs.cli.commands import group
 from certjobs.cli.options import ADMIN_EXITS, Debug, DryRun, Json, Local, Reason
 
-app = Commands(help="What the jobs may do for each organisation.", no_args_is_help=True)
+app = group("orgs")
 
 
 @app.command("list", epilog=ADMIN_EXITS)

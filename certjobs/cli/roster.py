@@ -8,11 +8,11 @@ from typing import Annotated, BinaryIO, cast
 
 import typer
 
-from certjobs.cli.commands import Commands
+from certjobs.cli.commands import group
 from certjobs.cli.options import ADMIN_EXITS, AsOf, Debug, DryRun, Json, Local, as_date, exits
 from certjobs.errors import ExitCode
 
-app = Commands(help="Bring the roster in from a file, and out to one.", no_args_is_help=True)
+app = group("roster")
 
 
 @app.command("import", epilog=exits(ExitCode.PARTIAL, ExitCode.INPUT))

@@ -11,17 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import sqlalchemy as sa
 
-from certjobs.db.certifications import Certifications
-from certjobs.db.coordinators import Coordinators
 from certjobs.db.engine import translated_errors
-from certjobs.db.guarded_sets import GuardedSets
-from certjobs.db.history import History
-from certjobs.db.mentors import Mentors
-from certjobs.db.notifications import Notifications
-from certjobs.db.organisations import Organisations
-from certjobs.db.reminders import Reminders
-from certjobs.db.roster import Roster
-from certjobs.db.runs import Runs
 from certjobs.errors import DryRunExpired, LockHeld, StatementFailed
 
 if TYPE_CHECKING:
@@ -29,6 +19,17 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import date
     from uuid import UUID
+
+    from certjobs.db.certifications import Certifications
+    from certjobs.db.coordinators import Coordinators
+    from certjobs.db.guarded_sets import GuardedSets
+    from certjobs.db.history import History
+    from certjobs.db.mentors import Mentors
+    from certjobs.db.notifications import Notifications
+    from certjobs.db.organisations import Organisations
+    from certjobs.db.reminders import Reminders
+    from certjobs.db.roster import Roster
+    from certjobs.db.runs import Runs
 
 DRY_RUN_SECONDS = 20.0
 DRY_RUN_LOCK_TIMEOUT = 2.0
@@ -70,7 +71,7 @@ class Attribution:
 
 
 class Store:
-    """Every repository, on one transaction. Made anew for each unit of work.
+    """Every repository, on one transaction, loaded when first asked for. Made anew for each unit of work.
 
     ``begin_changes`` is called by bulk work before it takes the first lock that others could wait for.
     """
@@ -82,51 +83,71 @@ class Store:
     @cached_property
     def organisations(self) -> Organisations:
         """Organisations and their settings."""
+        from certjobs.db.organisations import Organisations
+
         return Organisations(self._connection)
 
     @cached_property
     def certifications(self) -> Certifications:
         """Certifications."""
+        from certjobs.db.certifications import Certifications
+
         return Certifications(self._connection)
 
     @cached_property
     def coordinators(self) -> Coordinators:
         """Coordinators and whose they are."""
+        from certjobs.db.coordinators import Coordinators
+
         return Coordinators(self._connection)
 
     @cached_property
     def history(self) -> History:
         """What is kept of the past."""
+        from certjobs.db.history import History
+
         return History(self._connection)
 
     @cached_property
     def mentors(self) -> Mentors:
         """Mentors, their status and who expires."""
+        from certjobs.db.mentors import Mentors
+
         return Mentors(self._connection)
 
     @cached_property
     def notifications(self) -> Notifications:
         """Notices owed to coordinators."""
+        from certjobs.db.notifications import Notifications
+
         return Notifications(self._connection)
 
     @cached_property
     def reminders(self) -> Reminders:
         """The ledger of reminders."""
+        from certjobs.db.reminders import Reminders
+
         return Reminders(self._connection)
 
     @cached_property
     def guarded_sets(self) -> GuardedSets:
         """Sets that the guard refused."""
+        from certjobs.db.guarded_sets import GuardedSets
+
         return GuardedSets(self._connection)
 
     @cached_property
     def roster(self) -> Roster:
         """The roster as a whole: import."""
+        from certjobs.db.roster import Roster
+
         return Roster(self._connection)
 
     @cached_property
     def runs(self) -> Runs:
         """The run log."""
+        from certjobs.db.runs import Runs
+
         return Runs(self._connection)
 
 

@@ -14,9 +14,7 @@ sending: everything left stays owed.
 
 from __future__ import annotations
 
-import random
 import threading
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -43,6 +41,7 @@ from certjobs.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Future
     from contextlib import AbstractContextManager
 
     from certjobs.db.notifications import StillOpen
@@ -56,11 +55,15 @@ REST = 30.0  # seconds, where a channel asks for a rest and does not say how lon
 LONGEST_REST = 300.0  # seconds that a run rests in all before it leaves what is left to a later one
 SLOW = 0.005  # seconds that a message takes, from which on more senders are worth it
 LOOK_AFTER = 0.05  # seconds between two looks at whether they are
+FRESH = 5.0  # seconds after a claim until which what it looked at still counts
+NO_REST = -1  # of what needs none, only another look
 DOWN = 3  # messages in a row that could not even be begun: then the channel is down
 
 
 def rest_after(attempt: int) -> float:
     """Return how many seconds a notice rests after its n-th failed attempt (from 1): up to half a day, give or take."""
+    import random
+
     seconds = RETRY_AFTER[min(attempt, len(RETRY_AFTER)) - 1]
     return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - nobody gains by guessing it
 
@@ -164,6 +167,8 @@ class _Sending:
         Where the channel answers at once, several threads would only be in each other's way. A signal lets each finish
         the message it has in hand.
         """
+        from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
         left = iter(parcels)
         futures: list[Future[None]] = []
 
@@ -216,7 +221,10 @@ class _Sending:
             self._rest(*rest)
 
     def _attempt(self, sender: Sender, ids: Sequence[int]) -> tuple[float, int] | None:
-        """Claim, send and record; return how long to rest where the channel asks for it, and after which rest."""
+        """Claim, send and record; return how long to rest where the channel asks for it, and after which rest.
+
+        What was claimed too long ago by its turn is released, to be looked at again.
+        """
         ctx = self.ctx
         with ctx.transaction() as store:
             claim = store.notifications.claim(
@@ -226,7 +234,10 @@ class _Sending:
             ctx.count(notices_suppressed=claim.suppressed, notices_superseded=claim.superseded)
         deliveries: list[Delivery] = []
         rest = None
+        fresh_until = monotonic() + FRESH
         for message in claim.messages:
+            if deliveries and rest is None and monotonic() > fresh_until:
+                rest = (0.0, NO_REST)
             if rest is not None or self.stop.is_set():
                 deliveries += self._of(message, "released")
                 continue

@@ -27,7 +27,6 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
@@ -45,7 +44,7 @@ from certjobs.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from certjobs.ports import Clock, Message
 
@@ -54,13 +53,20 @@ SHORTEST_SECRET, LONGEST_SECRET = 24, 64  # bytes, as the scheme recommends
 SHORT_ANSWER = 16_384  # bytes
 LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY})
 UNKNOWN_TO_IT = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED})
-NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
+NEVER_LEFT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.ProxyError,
+    UnicodeError,  # a host that no name server can be asked for
+)
 
 
 class WebhookNotifier:
     """Post notices to one address. Repeated keys are dropped there, so several may be in hand at once.
 
-    Raises ConfigurationError for a secret that is none, and where there is none though the service is elsewhere.
+    Raises ConfigurationError for a secret, an address or a proxy that is none, and where the service is elsewhere and
+    there is no secret or no TLS.
     """
 
     name = "webhook"
@@ -79,23 +85,18 @@ class WebhookNotifier:
         clock: Clock,
     ) -> None:
         """Take an address, the secret it shares, and the longest wait for a connection or an answer in seconds."""
-        parts = urlsplit(url)
-        loopback = parts.hostname in LOOPBACK_HOSTS
+        self.url = _address(url)
+        loopback = self.url.host in LOOPBACK_HOSTS
         if secret is None and not loopback:
             msg = "The channel webhook needs CERTJOBS_NOTIFY_WEBHOOK_SECRET: the service must know who speaks."
             raise ConfigurationError(msg, hint=f"Set it to {PREFIX} and at least {SHORTEST_SECRET} bytes in base64.")
         self.concurrency = concurrency
-        try:
-            self.url = httpx.URL(url)
-        except httpx.InvalidURL:
-            msg = "CERTJOBS_NOTIFY_WEBHOOK_URL is no address."
-            raise ConfigurationError(msg, hint="It must look like https://service.example.org/notices.") from None
         self._secret = _decoded(secret) if secret is not None else None
         self.timeout = timeout
         self._redirect_to = redirect_to
         self._clock = clock
-        self._proxy = None if loopback else _proxy(parts.scheme, parts.hostname or "")
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._proxy = None if loopback else _proxy(self.url.scheme, self.url.host)
+        self._tls = ssl.create_default_context() if self.url.scheme == "https" else None
 
     @contextmanager
     def sender(self) -> Iterator[WebhookSender]:
@@ -150,6 +151,9 @@ class WebhookNotifier:
         if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and retry_after):
             raise RateLimited(reason, self._seconds(retry_after))
         if status in UNKNOWN_TO_IT:
+            if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+                msg = f"The proxy before the service of the channel webhook does not accept us: it answered {status}."
+                raise CredentialsRejected(msg, hint="Check the user and password in HTTPS_PROXY.")
             msg = f"The service of the channel webhook does not accept us: it answered {status}."
             raise CredentialsRejected(
                 msg, hint="Check CERTJOBS_NOTIFY_WEBHOOK_SECRET, and that the service has the same one."
@@ -184,7 +188,8 @@ class WebhookSender:
     def __init__(self, notifier: WebhookNotifier, transport: httpx.HTTPTransport) -> None:
         self._notifier = notifier
         self._transport = transport
-        self._extensions = {"timeout": httpx.Timeout(notifier.timeout).as_dict()}
+        self._patience = _Patience(notifier.timeout)
+        self._extensions = {"timeout": httpx.Timeout(notifier.timeout).as_dict(), "trace": self._patience}
 
     def send(self, message: Message) -> str:
         """Post one message and return its key; raises as ``ports.Sender.send`` says.
@@ -198,21 +203,71 @@ class WebhookSender:
             with closing(self._transport.handle_request(request)) as response:
                 status, retry_after = response.status_code, response.headers.get("Retry-After")
                 with suppress(httpx.HTTPError):
-                    _read_some(response, self._notifier.timeout)
+                    _read_some(response)
         except NEVER_LEFT as exc:
-            raise ChannelDown(_why(exc)) from None
+            if not (isinstance(exc, httpx.ProxyError) and str(exc).startswith("407")):
+                raise ChannelDown(_why(exc)) from None
+            status, retry_after = HTTPStatus.PROXY_AUTHENTICATION_REQUIRED.value, None
         except (httpx.HTTPError, httpx.StreamError, ValueError) as exc:
             raise DeliveryFailed(_why(exc)) from None
         self._notifier.judge(status, retry_after)
         return message.key
 
 
-def _proxy(scheme: str, host: str) -> str | None:
-    """Return the proxy that the environment names for a host, as other programs find it."""
-    if proxy_bypass(host):
+class _Patience:
+    """Waits so long for an answer in all, however it comes: the library waits so long for each part of it.
+
+    As the library's ``trace`` it learns of each connection, whose reading it bounds, and of each message that has gone.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.until = 0.0
+
+    def __call__(self, event: str, values: Mapping[str, Any]) -> None:
+        if event.endswith("receive_response_headers.started"):
+            self.until = time.monotonic() + self._seconds
+        elif event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            stream = values["return_value"]
+            stream.read = self._bounded(stream.read)
+
+    def _bounded(self, read: Callable[..., bytes]) -> Callable[..., bytes]:
+        def bounded(max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG001 - what is left counts
+            left = self.until - time.monotonic()
+            if left <= 0:
+                msg = "the answer took too long in all"
+                raise httpx.ReadTimeout(msg)
+            return read(max_bytes, timeout=left)
+
+        return bounded
+
+
+def _address(url: str) -> httpx.URL:
+    """Return the address. Raises ConfigurationError, which does not repeat it, for none, and without TLS elsewhere."""
+    with suppress(httpx.InvalidURL, ValueError):
+        found = httpx.URL(url)
+        if found.host and found.scheme in (("http", "https") if found.host in LOOPBACK_HOSTS else ("https",)):
+            return found
+    msg = "CERTJOBS_NOTIFY_WEBHOOK_URL must be an https:// address (http:// only on this machine)."
+    raise ConfigurationError(msg, hint="It must look like https://service.example.org/notices.")
+
+
+def _proxy(scheme: str, host: str) -> httpx.Proxy | None:
+    """Return the proxy that the environment names for a host, as other programs find it.
+
+    Raises ConfigurationError, which does not repeat it, for one that cannot be used: it may hold a password.
+    """
+    named = getproxies()
+    found = named.get(scheme) or named.get("all")
+    if not found or proxy_bypass(host):
         return None
-    found = getproxies()
-    return found.get(scheme) or found.get("all")
+    with suppress(httpx.InvalidURL, ValueError):
+        proxy = httpx.Proxy(found if "://" in found else f"http://{found}")
+        if proxy.url.host and proxy.url.scheme in ("http", "https"):
+            return proxy
+    msg = "The proxy that HTTPS_PROXY or ALL_PROXY names cannot be used for the channel webhook."
+    hint = "It must look like http://proxy.example.org:3128; or name the service in NO_PROXY."
+    raise ConfigurationError(msg, hint=hint)
 
 
 def _decoded(secret: str) -> bytes:
@@ -228,15 +283,15 @@ def _decoded(secret: str) -> bytes:
     return found
 
 
-def _read_some(response: httpx.Response, seconds: float) -> None:
+def _read_some(response: httpx.Response) -> None:
     """Read a short answer to its end, so that the connection can be kept; of another nothing is wanted.
 
-    It may be long, or drip: the status is known, and the connection is closed then.
+    It may be long, or drip until patience ends: the status is known, and the connection is closed then.
     """
-    left, deadline = SHORT_ANSWER, time.monotonic() + seconds
+    left = SHORT_ANSWER
     for part in response.iter_raw():
         left -= len(part)
-        if left < 0 or time.monotonic() > deadline:
+        if left < 0:
             return
 
 
@@ -244,7 +299,7 @@ def _why(exc: Exception) -> str:
     """Say what kept a message from the service, without the exception's own words: they quote addresses."""
     if isinstance(exc, httpx.TimeoutException):
         return "the service did not answer in time"
-    if isinstance(exc, httpx.ConnectError):
+    if isinstance(exc, httpx.ConnectError | UnicodeError):
         if isinstance(exc.__cause__, ssl.SSLError) or "CERTIFICATE" in str(exc).upper():
             return "the service's certificate is not trusted"
         return "the service cannot be reached"
