@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _LAST_BEAT = 10.0  # seconds that the end of a run waits for a heartbeat under way
 
 _ACQUIRE = sa.text("SELECT token, held_by, held_since FROM certjobs_acquire_lock(:job_name, :run_id, :holder)")
+_RELEASE = sa.text("DELETE FROM job_lock WHERE job_name = :job_name AND fencing_token = :fence_token")
 _ALIVE = {
     "heartbeat_at": sa.func.clock_timestamp(),
     "backend_pid": sa.func.pg_backend_pid(),
@@ -97,7 +98,9 @@ class RunSession:
         try:
             if self._fence is not None and not (self._thread and self._thread.is_alive()):
                 with translated_errors(), self._connection.begin():
-                    self._connection.execute(sa.delete(job_lock).where(*self._ours(self._fence)))
+                    self._connection.execute(
+                        _RELEASE, {"job_name": self._fence.job_name, "fence_token": self._fence.token}
+                    )
         except (CertjobsError, StatementFailed) as exc:
             self._log.warning("lock.not_released", job=self._run.job_name, error=str(exc))
         finally:

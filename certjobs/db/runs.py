@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from certjobs.db.sqlfiles import statement
 from certjobs.db.tables import scheduler_run_log as log
 
 if TYPE_CHECKING:
@@ -54,6 +56,9 @@ class Run:
     reason: str | None
 
 
+# What every run does is written out: composing a statement takes longer than carrying it out.
+_EXISTS = sa.text("SELECT EXISTS (SELECT 1 FROM scheduler_run_log WHERE run_id = :run_id)")
+_ABANDON = sa.text("SELECT certjobs_abandon_dead_runs(:run_id)")
 _COLUMNS = [log.c[name] for name in Run.__slots__]
 
 
@@ -65,45 +70,29 @@ class Runs:
 
     def start(self, run: NewRun) -> None:
         """Write the running row; the session that writes it stands for the run being alive."""
-        self._connection.execute(
-            sa.insert(log).values(
-                run_id=run.run_id,
-                job_name=run.job_name,
-                parent_run_id=run.parent_run_id,
-                trigger=run.trigger,
-                as_of=run.as_of,
-                host=run.host,
-                version=run.version,
-                actor=run.actor,
-                reason=run.reason,
-                backend_pid=sa.func.pg_backend_pid(),
-                backend_start=sa.func.certjobs_session_start(),
-                heartbeat_at=sa.func.clock_timestamp(),
-            )
-        )
+        self._connection.execute(statement("start_run"), asdict(run))
 
     def finish(self, run_id: UUID, outcome: Outcome) -> bool:
         """Write the outcome; False where the run was meanwhile declared abandoned, which then stands."""
         done = self._connection.execute(
-            sa.update(log)
-            .where(log.c.run_id == run_id, log.c.status == "running")
-            .values(
-                finished_at=sa.func.clock_timestamp(),
-                status=outcome.exit_code.status,
-                exit_code=int(outcome.exit_code),
-                error_message=outcome.message,
-                counts=dict(outcome.counts),
-            )
+            statement("finish_run"),
+            {
+                "run_id": run_id,
+                "status": outcome.exit_code.status,
+                "exit_code": int(outcome.exit_code),
+                "error_message": outcome.message,
+                "counts": json.dumps(dict(outcome.counts)),
+            },
         )
         return done.rowcount == 1
 
     def exists(self, run_id: UUID) -> bool:
         """Tell whether the run has a row here."""
-        return self._connection.scalar(sa.select(sa.exists().where(log.c.run_id == run_id))) or False
+        return self._connection.scalar(_EXISTS, {"run_id": run_id}) or False
 
     def abandon_dead(self, run_id: UUID) -> int:
         """Mark every running run whose process is proven gone as abandoned, and return how many there were."""
-        abandoned: int = self._connection.execute(sa.select(sa.func.certjobs_abandon_dead_runs(run_id))).scalar_one()
+        abandoned: int = self._connection.execute(_ABANDON, {"run_id": run_id}).scalar_one()
         return abandoned
 
     def recent(self, *, job_name: str | None, failed: bool, limit: int) -> Sequence[Run]:

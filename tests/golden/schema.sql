@@ -630,7 +630,7 @@ BEGIN
     ), owed AS MATERIALIZED (
         -- A pause is the mentor's n-th of that expiry: its own audit row is written when the statement ends, so it counts
         -- the earlier ones and itself. Retention keeps what is counted here.
-        SELECT p.id, p.external_ref, p.expiry, 1 + earlier.pauses AS nth, c.coordinator_id, c.address
+        SELECT p.*, 1 + earlier.pauses AS nth, c.coordinator_id, c.address
           FROM paused p
          CROSS JOIN LATERAL (SELECT count(*)::integer AS pauses FROM public.mentor_status_events e
                               WHERE e.mentor_id = p.id AND e.event = 'expired_cert'
@@ -647,16 +647,16 @@ BEGIN
                public.certjobs_setting('run_id')::uuid
           FROM owed w
     ), told AS (
-        SELECT w.id, count(*)::integer AS recipients, count(w.coordinator_id) > 0 AS has_coordinator
+        SELECT w.id, w.external_ref, w.organisation_id, w.chapter_id, w.expiry, count(*)::integer AS recipients,
+               count(w.coordinator_id) > 0 AS has_coordinator
           FROM owed w
-         GROUP BY w.id
+         GROUP BY w.id, w.external_ref, w.organisation_id, w.chapter_id, w.expiry
     )
-    SELECT p.id::bigint, p.external_ref::text, o.code::text, ch.name::text, p.expiry, t.recipients, t.has_coordinator
-      FROM paused p
-      JOIN told t ON t.id = p.id
-      JOIN public.organisations o ON o.id = p.organisation_id
-      JOIN public.chapters ch ON ch.id = p.chapter_id
-     ORDER BY p.expiry, p.id;
+    SELECT t.id::bigint, t.external_ref::text, o.code::text, ch.name::text, t.expiry, t.recipients, t.has_coordinator
+      FROM told t
+      JOIN public.organisations o ON o.id = t.organisation_id
+      JOIN public.chapters ch ON ch.id = t.chapter_id
+     ORDER BY t.expiry, t.id;
 END
 $$;
 
