@@ -56,7 +56,7 @@ def _as_another_run(recorded: Path) -> list[tuple[int, str, dict[str, Any] | Non
     run_id = next(
         parameters["run_id"]
         for _, statement, parameters in json.loads(text)
-        if statement.startswith("INSERT INTO scheduler_run_log")
+        if "INSERT INTO scheduler_run_log" in statement
     )
     statements: list[tuple[int, str, dict[str, Any] | None]] = json.loads(text.replace(run_id, str(uuid.uuid4())))
     return statements

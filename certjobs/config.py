@@ -24,7 +24,7 @@ from certjobs.errors import ConfigurationError
 
 PREFIX = "CERTJOBS_"
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-_ADDRESS = re.compile(r"[^@\s<>(),;:\"\[\]\\]+@[^@\s<>(),;:\"\[\]\\]+")
+_ADDRESS = r"[^@\s<>(),;:\"\[\]\\]+@[^@\s<>(),;:\"\[\]\\]+"
 DATABASE_SCHEMES = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
 
 
@@ -61,7 +61,7 @@ def _check_mailbox(value: str) -> str:
     from email.utils import formataddr, getaddresses, parseaddr
 
     name, address = parseaddr(value)
-    if not value.isprintable() or not _ADDRESS.fullmatch(address) or len(getaddresses([value])) != 1:
+    if not value.isprintable() or not re.fullmatch(_ADDRESS, address) or len(getaddresses([value])) != 1:
         msg = "must be one address, as mentors@example.org or Mentors <mentors@example.org>"
         raise ValueError(msg)
     return formataddr((name, address)) if name else address

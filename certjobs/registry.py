@@ -1,4 +1,4 @@
-"""The jobs by name. Adding a job is one entry here and one function in ``jobs/``."""
+"""The jobs by name. Adding a job is one entry here and one function in ``jobs/``, loaded when it is carried out."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from certjobs.errors import UsageError
-from certjobs.jobs.expiry_check import ExpiryCheckOptions, expiry_check
-from certjobs.jobs.remind import RemindOptions, remind
-from certjobs.jobs.retention import RetentionOptions, retention
+from certjobs.jobs.options import ExpiryCheckOptions, RemindOptions, RetentionOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,11 +38,32 @@ class JobSpec:
         return self.options(**chosen | {name: value for name, value in given.items() if value is not None})
 
 
+def _expiry_check(ctx: JobContext[ExpiryCheckOptions]) -> Outcome:
+    """See ``jobs.expiry_check``."""
+    from certjobs.jobs.expiry_check import expiry_check
+
+    return expiry_check(ctx)
+
+
+def _remind(ctx: JobContext[RemindOptions]) -> Outcome:
+    """See ``jobs.remind``."""
+    from certjobs.jobs.remind import remind
+
+    return remind(ctx)
+
+
+def _retention(ctx: JobContext[RetentionOptions]) -> Outcome:
+    """See ``jobs.retention``."""
+    from certjobs.jobs.retention import retention
+
+    return retention(ctx)
+
+
 JOBS: tuple[JobSpec, ...] = (
     JobSpec(
         name="expiry-check",
         summary="Pause mentors whose certification has expired.",
-        function=expiry_check,
+        function=_expiry_check,
         options=ExpiryCheckOptions,
         exclusive=True,
         aliases=("certification_expiry_check",),
@@ -53,7 +72,7 @@ JOBS: tuple[JobSpec, ...] = (
     JobSpec(
         name="remind",
         summary="Warn coordinators of certifications about to expire, and send every notice owed.",
-        function=remind,
+        function=_remind,
         options=RemindOptions,
         exclusive=True,
         tells=True,
@@ -61,7 +80,7 @@ JOBS: tuple[JobSpec, ...] = (
     JobSpec(
         name="retention",
         summary="Delete history older than the retention setting allows.",
-        function=retention,
+        function=_retention,
         options=RetentionOptions,
         exclusive=True,
     ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from certjobs.cli import render_notices
 from certjobs.cli.output import cell, document, say, table
 from certjobs.domain.thresholds import DECIDED_FOR_ALL
 from certjobs.errors import ExitCode
@@ -24,6 +23,8 @@ def report(found: Report, *, as_json: bool) -> None:
     if as_json:
         document(found.as_json())
         return
+    from certjobs.cli import render_notices
+
     outcome = found.outcome
     details = outcome.details
     if found.dry_run:

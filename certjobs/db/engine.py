@@ -22,7 +22,7 @@ STRONG_TLS = frozenset({"require", "verify-ca", "verify-full"})
 NO_SUCH_DATABASE = "3D000"
 BAD_PASSWORD = frozenset({"28000", "28P01"})
 CONNECTION_CLASSES = ("08", "57P")  # connection exceptions; the server is shutting down or ended the session
-_REJECTED = re.compile(r'password authentication failed|role ".*" does not exist|no password supplied')
+_REJECTED = r'password authentication failed|role ".*" does not exist|no password supplied'
 PERMISSION_DENIED = "42501"
 BUSY = frozenset({"55P03", "40P01", "40001", "57014"})  # lock not available, deadlock, serialisation, cancelled
 NOT_OUR_SCHEMA = frozenset({"42P01", "42703", "42883", "3F000"})  # undefined table, column, function, schema
@@ -130,7 +130,7 @@ def translated_errors() -> Iterator[None]:
 
 def _translate(original: BaseException | None, *, ended: bool) -> Exception:  # noqa: PLR0911 - a table, a line a case
     state = getattr(original, "sqlstate", None) or ""
-    if state in BAD_PASSWORD or (not state and _REJECTED.search(str(original))):
+    if state in BAD_PASSWORD or (not state and re.search(_REJECTED, str(original))):
         msg = "The database rejected the user or password of CERTJOBS_DATABASE_URL."
         return CredentialsRejected(msg, hint="Correct or rotate the database credentials.")
     if isinstance(original, psycopg.ProgrammingError) and not state:

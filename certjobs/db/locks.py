@@ -14,8 +14,6 @@ import sqlalchemy as sa
 from certjobs.db.engine import translated_errors
 from certjobs.db.runs import NewRun, Runs
 from certjobs.db.store import Fence
-from certjobs.db.tables import job_lock
-from certjobs.db.tables import scheduler_run_log as run_log
 from certjobs.errors import CertjobsError, LockHeld, StatementFailed
 
 if TYPE_CHECKING:
@@ -25,11 +23,11 @@ _LAST_BEAT = 10.0  # seconds that the end of a run waits for a heartbeat under w
 
 _ACQUIRE = sa.text("SELECT token, held_by, held_since FROM certjobs_acquire_lock(:job_name, :run_id, :holder)")
 _RELEASE = sa.text("DELETE FROM job_lock WHERE job_name = :job_name AND fencing_token = :fence_token")
-_ALIVE = {
-    "heartbeat_at": sa.func.clock_timestamp(),
-    "backend_pid": sa.func.pg_backend_pid(),
-    "backend_start": sa.func.certjobs_session_start(),
-}
+_ALIVE = (
+    "SET heartbeat_at = clock_timestamp(), backend_pid = pg_backend_pid(), backend_start = certjobs_session_start()"
+)
+_BEAT_LOCK = sa.text(f"UPDATE job_lock {_ALIVE} WHERE job_name = :job_name AND fencing_token = :fence_token")
+_BEAT_RUN = sa.text(f"UPDATE scheduler_run_log {_ALIVE} WHERE run_id = :run_id AND status = 'running'")
 
 
 class RunSession:
@@ -98,9 +96,7 @@ class RunSession:
         try:
             if self._fence is not None and not (self._thread and self._thread.is_alive()):
                 with translated_errors(), self._connection.begin():
-                    self._connection.execute(
-                        _RELEASE, {"job_name": self._fence.job_name, "fence_token": self._fence.token}
-                    )
+                    self._connection.execute(_RELEASE, self._ours(self._fence))
         except (CertjobsError, StatementFailed) as exc:
             self._log.warning("lock.not_released", job=self._run.job_name, error=str(exc))
         finally:
@@ -123,13 +119,9 @@ class RunSession:
             with self._connection.begin():
                 # The lock row first, then the run row: a takeover takes them in this order too.
                 if self._fence is not None:
-                    self._connection.execute(sa.update(job_lock).where(*self._ours(self._fence)).values(**_ALIVE))
-                self._connection.execute(
-                    sa.update(run_log)
-                    .where(run_log.c.run_id == self._run.run_id, run_log.c.status == "running")
-                    .values(**_ALIVE)
-                )
+                    self._connection.execute(_BEAT_LOCK, self._ours(self._fence))
+                self._connection.execute(_BEAT_RUN, {"run_id": self._run.run_id})
 
     @staticmethod
-    def _ours(fence: Fence) -> tuple[sa.ColumnElement[bool], ...]:
-        return job_lock.c.job_name == fence.job_name, job_lock.c.fencing_token == fence.token
+    def _ours(fence: Fence) -> dict[str, str | int]:
+        return {"job_name": fence.job_name, "fence_token": fence.token}

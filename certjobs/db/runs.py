@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from certjobs.db.sqlfiles import statement
-from certjobs.db.tables import scheduler_run_log as log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +58,6 @@ class Run:
 # What every run does is written out: composing a statement takes longer than carrying it out.
 _EXISTS = sa.text("SELECT EXISTS (SELECT 1 FROM scheduler_run_log WHERE run_id = :run_id)")
 _ABANDON = sa.text("SELECT certjobs_abandon_dead_runs(:run_id)")
-_COLUMNS = [log.c[name] for name in Run.__slots__]
 
 
 class Runs:
@@ -97,7 +95,13 @@ class Runs:
 
     def recent(self, *, job_name: str | None, failed: bool, limit: int) -> Sequence[Run]:
         """Return the latest runs, newest first; only those that did not succeed where ``failed``."""
-        query = sa.select(*_COLUMNS).order_by(log.c.started_at.desc(), log.c.run_id).limit(limit)
+        from certjobs.db.tables import scheduler_run_log as log
+
+        query = (
+            sa.select(*(log.c[name] for name in Run.__slots__))
+            .order_by(log.c.started_at.desc(), log.c.run_id)
+            .limit(limit)
+        )
         if job_name:
             query = query.where(log.c.job_name == job_name)
         if failed:
@@ -106,10 +110,12 @@ class Runs:
 
     def find(self, prefix: str) -> Sequence[Run]:
         """Return the runs whose id begins with the prefix, at most two: enough to see that it is ambiguous."""
+        from certjobs.db.tables import scheduler_run_log as log
+
         return [
             Run(*row)
             for row in self._connection.execute(
-                sa.select(*_COLUMNS)
+                sa.select(*(log.c[name] for name in Run.__slots__))
                 .where(sa.cast(log.c.run_id, sa.Text).startswith(prefix.lower(), autoescape=True))
                 .order_by(log.c.started_at.desc())
                 .limit(2)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from certjobs.db.engine import translated_errors
-from certjobs.db.tables import ROSTER_TABLES, fencing_tokens, metadata
 from certjobs.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -26,8 +25,8 @@ VERSION_TABLE = "certjobs_schema_version"
 _MIGRATION_LOCK = 0x63657274  # "cert": one upgrade at a time in a database
 _WAIT_FOR_TABLES = "10s"
 _NIGHTS_INDEX = "ix_peer_mentors_active_expiry"
-_CREATE_FUNCTION = re.compile(r"^CREATE (?:OR REPLACE )?FUNCTION (?P<name>\w+)", re.MULTILINE)
-_CREATE_TRIGGER = re.compile(r"^CREATE TRIGGER (?P<name>\w+) [^;]*? ON (?P<table>\w+)", re.MULTILINE)
+_CREATE_FUNCTION = r"^CREATE (?:OR REPLACE )?FUNCTION (?P<name>\w+)"
+_CREATE_TRIGGER = r"^CREATE TRIGGER (?P<name>\w+) [^;]*? ON (?P<table>\w+)"
 OLDEST_SERVER = 150000
 
 
@@ -103,6 +102,8 @@ def differences(engine: sa.Engine) -> Sequence[str]:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
+    from certjobs.db.tables import ROSTER_TABLES, metadata
+
     with translated_errors(), engine.connect() as connection:
         version = current(connection)
         if version != SCHEMA_HEAD:
@@ -126,6 +127,8 @@ def differences(engine: sa.Engine) -> Sequence[str]:
 
 def _is_the_jobs(_item: object, name: str | None, kind: str, reflected: bool, compared: object) -> bool:
     """Leave out the roster, and what else the application keeps in the same database."""
+    from certjobs.db.tables import ROSTER_TABLES, metadata
+
     if kind == "table":
         return name in metadata.tables and name not in {table.name for table in ROSTER_TABLES}
     return not (reflected and compared is None and kind == "index")
@@ -142,6 +145,8 @@ def _in_words(difference: object) -> str:
 
 def _missing_checks(connection: sa.Connection) -> Sequence[str]:
     """Return the check constraints of the jobs' own tables that are not there."""
+    from certjobs.db.tables import ROSTER_TABLES, metadata
+
     wanted = {
         f"ck_{table.name}_{check.name}".replace(f"ck_{table.name}_ck_{table.name}_", f"ck_{table.name}_")
         for table in metadata.sorted_tables
@@ -161,13 +166,15 @@ def _missing_functions(connection: sa.Connection) -> Sequence[str]:
 
 def _missing_sequences(connection: sa.Connection) -> Sequence[str]:
     """Return the sequences of the jobs that are not there."""
+    from certjobs.db.tables import fencing_tokens
+
     return [fencing_tokens.name] if fencing_tokens.name not in sa.inspect(connection).get_sequence_names() else []
 
 
-def _created(pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
+def _created(pattern: str) -> Iterator[re.Match[str]]:
     """Yield what the migrations' statements of one kind create."""
     for file in (migrations_directory() / "sql").glob("*.sql"):
-        yield from pattern.finditer(file.read_text(encoding="utf-8"))
+        yield from re.finditer(pattern, file.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def _idle_triggers(connection: sa.Connection) -> Sequence[tuple[str, str]]:

@@ -31,22 +31,11 @@ if TYPE_CHECKING:
     from certjobs.db.organisations import Organisation
     from certjobs.db.store import Store
     from certjobs.jobs.context import JobContext
+    from certjobs.jobs.options import ExpiryCheckOptions
     from certjobs.ports import Advance
 
 BASELINE = "--baseline"
 SHOWN = 50  # paused mentors that a report names; the counts tell of all
-
-
-@dataclass(frozen=True, slots=True)
-class ExpiryCheckOptions:
-    """``org``: only this organisation's code; ``batch_size``: mentors paused in one transaction.
-
-    ``baseline``: the first contact with a live roster, where what expired long ago is no news: nobody is told.
-    """
-
-    org: str | None = None
-    batch_size: int = 1000
-    baseline: bool = False
 
 
 @dataclass(slots=True)

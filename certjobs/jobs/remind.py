@@ -27,22 +27,9 @@ if TYPE_CHECKING:
 
     from certjobs.db.organisations import Organisation
     from certjobs.jobs.context import JobContext
+    from certjobs.jobs.options import RemindOptions
 
 SHOWN = 50  # reminders, and in a dry-run recipients, that a report names; the counts tell of all
-
-
-@dataclass(frozen=True, slots=True)
-class RemindOptions:
-    """``org``: only this organisation's code; ``thresholds``: days ahead, largest first.
-
-    ``per_organisation_thresholds``: an organisation's own count where it has some. ``baseline``: the first contact with
-    a live roster, where nobody is told of what is due already.
-    """
-
-    org: str | None = None
-    thresholds: tuple[int, ...] = (30, 14, 7)
-    per_organisation_thresholds: bool = False
-    baseline: bool = False
 
 
 @dataclass(slots=True)

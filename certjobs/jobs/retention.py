@@ -5,7 +5,6 @@ What is still owed is never deleted, nor the pause a mentor is in; see ``certjob
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,16 +12,9 @@ from certjobs.domain.outcome import Outcome
 
 if TYPE_CHECKING:
     from certjobs.jobs.context import JobContext
+    from certjobs.jobs.options import RetentionOptions
 
 SHORTEST_DAYS = 90  # the database refuses to delete what is younger
-
-
-@dataclass(frozen=True, slots=True)
-class RetentionOptions:
-    """``retention_days``: how long history is kept (None: for ever); ``rows``: deleted in one transaction."""
-
-    retention_days: int | None = None
-    rows: int = 10_000
 
 
 def retention(ctx: JobContext[RetentionOptions]) -> Outcome:

@@ -1,0 +1,39 @@
+"""What each job can be told. Apart from the jobs, so that one is loaded only where it is carried out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryCheckOptions:
+    """``org``: only this organisation's code; ``batch_size``: mentors paused in one transaction.
+
+    ``baseline``: the first contact with a live roster, where what expired long ago is no news: nobody is told.
+    """
+
+    org: str | None = None
+    batch_size: int = 1000
+    baseline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RemindOptions:
+    """``org``: only this organisation's code; ``thresholds``: days ahead, largest first.
+
+    ``per_organisation_thresholds``: an organisation's own count where it has some. ``baseline``: the first contact with
+    a live roster, where nobody is told of what is due already.
+    """
+
+    org: str | None = None
+    thresholds: tuple[int, ...] = (30, 14, 7)
+    per_organisation_thresholds: bool = False
+    baseline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionOptions:
+    """``retention_days``: how long history is kept (None: for ever); ``rows``: deleted in one transaction."""
+
+    retention_days: int | None = None
+    rows: int = 10_000
