@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from certjobs.errors import DeliveryFailed, DeliveryRefused, DeliveryUnknown, RateLimited
+from tests.children.processes import eventually
 from tests.children.receiver import SECRET, Answer, Request, receiver
 from tests.roster import TODAY
 
@@ -168,3 +169,28 @@ def test_a_real_service_that_fails_now_and_then(certjobs_process: CertjobsProces
     assert keys == set(found.accepted)
     assert "example.org" not in first.stderr + second.stderr
     assert SECRET not in first.stderr + second.stderr
+
+
+def test_a_signal_while_several_senders_are_at_work(certjobs_process: CertjobsProcess, database: TestDatabase) -> None:
+    """Told to stop, every sender ends and records the message it has in hand; the others stay owed until next time."""
+    roster(database, 60)
+    slow = threading.Event()
+    with receiver(lambda _request: Answer(202 if slow.wait(0.02) else 204)) as found:
+        env = {
+            "CERTJOBS_NOTIFY_CHANNEL": "webhook",
+            "CERTJOBS_NOTIFY_WEBHOOK_URL": found.url,
+            "CERTJOBS_NOTIFY_WEBHOOK_SECRET": SECRET,
+        }
+        process = certjobs_process.start(*NIGHT, url=database.job_url, env=env)
+        eventually(database, "SELECT count(*) > 5 FROM reminder_dispatch_log")
+        process.terminate()
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 143, (out, err)
+        by_status = dict(database.all("SELECT status, count(*) FROM notifications GROUP BY status"))
+        assert set(by_status) == {"sent", "pending"}, by_status
+        assert by_status["sent"] == len(found.accepted) == len(set(found.accepted))
+        assert database.one("SELECT count(*) FROM job_lock") == 0
+        slow.set()
+        again = certjobs_process(*NIGHT, url=database.job_url, env=env)
+    assert again.exit_code == 0, again.stderr
+    assert len(found.accepted) == len(set(found.accepted)) == 120
