@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 RETRY_AFTER = (15 * 60, 60 * 60, 4 * 60 * 60, 12 * 60 * 60)  # seconds that a notice rests after its n-th failure
 JITTER = 0.2  # so that what failed together does not come back together
 REST = 30.0  # seconds, where a channel asks for a rest and does not say how long
+SHORTEST_REST = 1.0  # seconds, also where it says none, so that rests come to an end
 LONGEST_REST = 300.0  # seconds that a run rests in all before it leaves what is left to a later one
 SLOW = 0.005  # seconds that a message takes, from which on more senders are worth it
 LOOK_AFTER = 0.05  # seconds between two looks at whether they are
@@ -248,7 +249,7 @@ class _Sending:
             except RateLimited as exc:
                 ctx.log.warning("channel.limited", seconds=exc.seconds)
                 done = self._of(message, "limited", error=exc.reason)
-                rest = (REST if exc.seconds is None else exc.seconds, rests)
+                rest = (REST if exc.seconds is None else max(exc.seconds, SHORTEST_REST), rests)
             deliveries += done
         if deliveries:
             with ctx.transaction() as store:
