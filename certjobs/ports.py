@@ -33,7 +33,8 @@ class Notice:
 
     ``kind`` is ``pause`` or ``reminder``; a reminder has the ``threshold_day`` it was due for, and ``days_left`` counts
     from the day it is sent on (negative once expired). ``idempotency_key`` is the same at every attempt and derives
-    from what the notice is. The name is personal data: it goes to the recipient's channel, never into a log.
+    from what the notice is; ``failures`` counts the attempts that failed. The name is personal data: it goes to the
+    recipient's channel, never into a log.
     """
 
     id: int
@@ -47,6 +48,7 @@ class Notice:
     certification_expiry: date
     threshold_day: int | None
     days_left: int
+    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)

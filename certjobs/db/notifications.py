@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from certjobs.db.sqlfiles import statement, stream
 from certjobs.db.tables import notifications
+from certjobs.domain.quiet import PATIENCE
 from certjobs.ports import Message, Notice
 
 if TYPE_CHECKING:
@@ -23,26 +24,36 @@ _NOTICE = [name for name in Notice.__slots__ if name != "id"]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a claim gave: messages to send now, and how many notices turned out not to be."""
+    """What a claim gave: messages to send now, and how many notices turned out not to be.
+
+    ``added`` are notices owed since then to who became a recipient of the same causes meanwhile.
+    """
 
     messages: Sequence[Message]
     suppressed: int
     superseded: int
+    added: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
 class StillOpen:
-    """How many notices are owed; those of them with nobody to go to, and those that wait as they should."""
+    """How many notices are owed; those of them with nobody to go to, and those that wait as they should.
+
+    ``elsewhere`` are in the hands of another run. ``overslept`` of the quiet ones wait for so many days that no run can
+    have found it otherwise.
+    """
 
     open: int
     nobody: int
     snoozed: int
     quiet: int
+    elsewhere: int
+    overslept: int
 
     @property
     def late(self) -> int:
         """How many could have been sent by now, if somebody were there or all had gone well."""
-        return self.open - self.snoozed - self.quiet
+        return self.open - self.snoozed - self.quiet - self.elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +134,17 @@ class Notifications:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def add_new_recipients(self, scope: Scope) -> int:
-        """Owe the open notices to coordinators who were assigned since, and return how many that are."""
-        values = {"kinds": list(scope.kinds), "organisation_ids": list(scope.organisations)}
-        return self._connection.execute(statement("add_new_recipients"), values).rowcount
+    def add_new_recipients(self, scope: Scope, ids: Sequence[int] | None = None) -> Sequence[int]:
+        """Owe the open notices to coordinators who were assigned since, and return the new ones.
+
+        With ``ids`` only because of these notices, open or not.
+        """
+        values = {
+            "kinds": list(scope.kinds),
+            "organisation_ids": list(scope.organisations),
+            "ids": list(ids) if ids is not None else None,
+        }
+        return self._connection.scalars(statement("add_new_recipients"), values).all()
 
     def suppress(self, mentor_ids: Sequence[int], run_id: UUID) -> int:
         """Suppress the pause notices that a run owes because of these mentors, and return how many that are."""
@@ -141,37 +159,48 @@ class Notifications:
             .values(status="suppressed", last_error="Paused by a baseline run, of which nobody is told.")
         ).rowcount
 
-    def settle_interrupted(self, scope: Scope, *, channel: str, honours_keys: bool) -> int:
-        """Settle the notices whose sender died between claiming and recording; return of how many nobody knows.
+    def interrupted(self, scope: Scope) -> Sequence[int]:
+        """Return the notices whose sender died between claiming and recording."""
+        return self._connection.scalars(statement("interrupted_notices"), {"kinds": list(scope.kinds)}).all()
+
+    def settle_interrupted(self, ids: Sequence[int], *, channel: str, honours_keys: bool) -> int:
+        """Settle notices that were cut short, but for those another session holds; return of how many nobody knows.
 
         Where the channel drops repeated keys they are owed again, under the same key; elsewhere they become
         ``unknown``, for a person to look at.
         """
-        values = {"kinds": list(scope.kinds), "channel": channel, "honours_keys": honours_keys}
+        values = {"ids": list(ids), "channel": channel, "honours_keys": honours_keys}
         unknown: int = self._connection.execute(statement("settle_interrupted"), values).scalar_one()
         return unknown
 
-    def owed(self, scope: Scope, *, gathers: bool) -> Sequence[Sequence[int]]:
-        """Return the ids of the notices that may be sent now: a group each, or one a recipient where it is gathered."""
-        rows = self._connection.scalars(statement("owed_notices"), scope.values() | {"gathers": gathers})
-        return rows.all()
+    def owed(self, scope: Scope, *, gathers: bool, ids: Sequence[int] | None = None) -> Sequence[Sequence[int]]:
+        """Return the ids of the notices that may be sent now: a group each, or one a recipient where it is gathered.
+
+        With ``ids`` only of these.
+        """
+        values = scope.values() | {"gathers": gathers, "ids": list(ids) if ids is not None else None}
+        return self._connection.scalars(statement("owed_notices"), values).all()
 
     def claim(self, scope: Scope, ids: Sequence[int], *, channel: str, gathers: bool) -> Claim:
         """Look at notices again and make them ``sending``, those that may still be sent (rule 4).
 
         A pause notice whose mentor is active again, a reminder whose mentor is not or whose expiry date has changed,
         and a notice to who is no longer the mentor's coordinator are suppressed; a reminder of an expired certification
-        is superseded. One whose recipient has no address stays owed. With ``gathers`` all are one message: they must be
-        one recipient's.
+        is superseded. One whose recipient has no address stays owed, and so does one that is snoozed. Whoever became a
+        coordinator since is owed the notice too. With ``gathers`` all that goes to one address is one message.
         """
         values = scope.values() | {"ids": list(ids), "channel": channel, "gathers": gathers}
         rows = self._connection.execute(statement("claim_notices"), values).all()
         sending = [row for row in rows if row.status == "sending"]
-        groups = [sending] if gathers and sending else [[row] for row in sending]
+        groups: dict[str, list[sa.Row[Any]]] = {}
+        for row in sending:
+            groups.setdefault(row.key if gathers else str(row.id), []).append(row)
+        still = [row.id for row in rows if row.status == "sending" or row.replaced]
         return Claim(
-            [_message(group) for group in groups],
+            [_message(group) for group in groups.values()],
             sum(row.status == "suppressed" for row in rows),
             sum(row.status == "superseded" for row in rows),
+            self.add_new_recipients(scope, still) if still else (),
         )
 
     def record(self, deliveries: Sequence[Delivery]) -> dict[str, int]:
@@ -194,7 +223,7 @@ class Notifications:
 
     def still_open(self, scope: Scope) -> StillOpen:
         """Return how many notices are still owed, and why."""
-        values = scope.values() | {"all_organisation_ids": list(scope.organisations)}
+        values = scope.values() | {"all_organisation_ids": list(scope.organisations), "patience": PATIENCE}
         return StillOpen(*self._connection.execute(statement("open_notices"), values).one())
 
     def account(self, run_id: UUID) -> Account:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from datetime import date
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+PATIENCE = 4  # days, longer than a weekend: a notice that waits for longer waits for a run that never comes
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 

@@ -1,12 +1,14 @@
 """Sending the notices that are owed, after the transactions that caused them.
 
-1. Owe the open notices to whoever became a coordinator since; settle what an earlier run was killed over.
+1. Settle what an earlier run was killed over; owe the open notices to whoever became a coordinator since.
 2. Ask which notices may be sent now, in groups: one each, or one a recipient where the channel gathers them.
 3. Senders, as many as waiting for the channel makes worthwhile, take group after group. Each looks at its notices
-   again and makes them ``sending`` in a commit of its own, fenced like every other write, just before it sends them: a
-   run whose lock was taken over sends nothing more.
+   again, owes them to who is a coordinator only since, and makes them ``sending`` in a commit of its own, fenced like
+   every other write, just before it sends them. Where keys are honoured it may have up to a hundred in hand, and looks
+   at them again after ``FRESH`` seconds: so long may a run whose lock was taken over go on, under keys sent once only.
 4. What became of each is recorded, with a row in the dispatch log. A failure stays with its notice: it stops no other,
    and never undoes a pause.
+5. Send what was owed to new coordinators in the meantime.
 
 A channel that asks for a rest gives it to all senders. One that cannot be reached, or does not know us, ends the
 sending: everything left stays owed.
@@ -19,11 +21,12 @@ from contextlib import nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from certjobs.domain.delivery import Delivery, Scope
 from certjobs.domain.outcome import worst
+from certjobs.domain.quiet import PATIENCE
 from certjobs.domain.text import counted
 from certjobs.errors import (
     CertjobsError,
@@ -44,11 +47,12 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from contextlib import AbstractContextManager
 
-    from certjobs.db.notifications import StillOpen
+    from certjobs.db.notifications import Claim, StillOpen
     from certjobs.db.organisations import Organisation
     from certjobs.jobs.context import JobContext
     from certjobs.ports import Advance, Message, Notifier, Sender
 
+T = TypeVar("T")
 RETRY_AFTER = (15 * 60, 60 * 60, 4 * 60 * 60, 12 * 60 * 60)  # seconds that a notice rests after its n-th failure
 JITTER = 0.2  # so that what failed together does not come back together
 REST = 30.0  # seconds, where a channel asks for a rest and does not say how long
@@ -57,15 +61,15 @@ LONGEST_REST = 300.0  # seconds that a run rests in all before it leaves what is
 SLOW = 0.005  # seconds that a message takes, from which on more senders are worth it
 LOOK_AFTER = 0.05  # seconds between two looks at whether they are
 FRESH = 5.0  # seconds after a claim until which what it looked at still counts
-NO_REST = -1  # of what needs none, only another look
+AT_ONCE = 1000  # notices settled in one transaction
 DOWN = 3  # messages in a row that could not even be begun: then the channel is down
 
 
-def rest_after(attempt: int) -> float:
-    """Return how many seconds a notice rests after its n-th failed attempt (from 1): up to half a day, give or take."""
+def rest_after(failures: int) -> float:
+    """Return how many seconds a notice rests after its n-th failure (from 1): up to half a day, give or take."""
     import random
 
-    seconds = RETRY_AFTER[min(attempt, len(RETRY_AFTER)) - 1]
+    seconds = RETRY_AFTER[min(failures, len(RETRY_AFTER)) - 1]
     return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - nobody gains by guessing it
 
 
@@ -103,18 +107,67 @@ def deliver(ctx: JobContext[Any], organisations: Sequence[Organisation], kinds: 
         with ctx.transaction() as store:
             ctx.count(notices_open=store.notifications.still_open(scope).open)
         return Delivered()
+    _settle(ctx, scope, notifier)
+    _add(ctx, scope)
     with ctx.transaction() as store:
-        ctx.count(notices_added=store.notifications.add_new_recipients(scope))
-        interrupted = store.notifications.settle_interrupted(
-            scope, channel=notifier.name, honours_keys=notifier.honours_keys
-        )
         groups = store.notifications.owed(scope, gathers=notifier.gathers)
-    ctx.count(notices_unknown=interrupted)
     sending = _Sending(ctx, notifier, scope)
-    parcels = _parcels(groups, notifier)
-    with ctx.progress.track("Telling", len(parcels)) as advance:
-        sending.run(parcels, advance)
+    while groups and not sending.stop.is_set():
+        parcels = _parcels(groups, notifier)
+        with ctx.progress.track("Telling", len(parcels)) as advance:
+            sending.run(parcels, advance)
+        groups = sending.groups_added()
+    sending.end()
     return _told(ctx, scope, sending.stopped)
+
+
+def _settle(ctx: JobContext[Any], scope: Scope, notifier: Notifier) -> None:
+    """Settle what an earlier run was killed over; what the database will not have changed stops nothing else."""
+
+    def settle(ids: Sequence[int]) -> None:
+        with ctx.transaction() as store:
+            unknown = store.notifications.settle_interrupted(
+                ids, channel=notifier.name, honours_keys=notifier.honours_keys
+            )
+        ctx.count(notices_unknown=unknown)
+
+    with ctx.transaction() as store:
+        interrupted = store.notifications.interrupted(scope)
+    ctx.count(notices_unknown=0)
+    for start in range(0, len(interrupted), AT_ONCE):
+        _bisected(
+            interrupted[start : start + AT_ONCE], settle, lambda one, why: _log(ctx, "notice.not_settled", one, why)
+        )
+
+
+def _add(ctx: JobContext[Any], scope: Scope) -> None:
+    """Owe the open notices to who became a coordinator since; where that fails, each is added when it is claimed."""
+    try:
+        with ctx.transaction() as store:
+            added = len(store.notifications.add_new_recipients(scope))
+    except StatementFailed as exc:
+        ctx.log.warning("delivery.recipients_not_added", error=exc.reason)
+        added = 0
+    ctx.count(notices_added=added)
+
+
+def _bisected(
+    items: Sequence[T], work: Callable[[Sequence[T]], None], give_up: Callable[[T, StatementFailed], None]
+) -> None:
+    """Do a piece of work in one transaction, or, where the database refuses it, in halves down to what it refuses."""
+    try:
+        work(items)
+    except StatementFailed as exc:
+        if len(items) == 1:
+            give_up(items[0], exc)
+            return
+        middle = len(items) // 2
+        for half in (items[:middle], items[middle:]):
+            _bisected(half, work, give_up)
+
+
+def _log(ctx: JobContext[Any], event: str, notice_id: int, exc: StatementFailed) -> None:
+    ctx.log.warning(event, notice=notice_id, error=exc.reason)
 
 
 def leave_for_remind(ctx: JobContext[Any], organisations: Sequence[Organisation], kinds: Sequence[str]) -> Delivered:
@@ -145,9 +198,25 @@ class _Sending:
     waited: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _gate: threading.Lock = field(default_factory=threading.Lock)
+    _added: list[int] = field(default_factory=list)
     _rests: int = 0
     _rested: float = 0.0
     _down: int = 0
+    _why_down: str = ""
+    _reached: bool = False
+
+    def groups_added(self) -> Sequence[Sequence[int]]:
+        """Return, in groups, what was owed to new coordinators since this was last asked."""
+        added, self._added = self._added, []
+        if not added:
+            return ()
+        with self.ctx.transaction() as store:
+            return store.notifications.owed(self.scope, gathers=self.notifier.gathers, ids=added)
+
+    def end(self) -> None:
+        """Say that the channel is down where, however few messages there were, none could even be begun."""
+        if self._down and not self._reached and self.stopped is None:
+            self.stopped = _down(self.notifier.name, self._why_down)
 
     def run(self, parcels: Sequence[Sequence[int]], advance: Advance) -> None:
         """Send the parcels, by as many senders as the channel allows."""
@@ -168,7 +237,7 @@ class _Sending:
         Where the channel answers at once, several threads would only be in each other's way. A signal lets each finish
         the message it has in hand.
         """
-        from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+        from concurrent.futures import ThreadPoolExecutor
 
         left = iter(parcels)
         futures: list[Future[None]] = []
@@ -189,73 +258,112 @@ class _Sending:
                 futures.append(pool.submit(copy_context().run, work))  # each logs as this run
 
         with ThreadPoolExecutor(most, thread_name_prefix="sender") as pool:
-            try:
-                start()
-                while waiting := [future for future in futures if not future.done()]:
-                    wait(waiting, timeout=LOOK_AFTER, return_when=FIRST_COMPLETED)
-                    if any(future.done() and future.exception() for future in futures):
-                        break
-                    if self.waited.is_set():
-                        self.waited.clear()
-                        start()
-            finally:
-                self.stop.set()
+            self._oversee(futures, start)
         for future in futures:
             future.result()
 
+    def _oversee(self, futures: Sequence[Future[None]], start: Callable[[], None]) -> None:
+        """Start a sender, and another whenever it is worth it; wait for them, and stop all where one breaks."""
+        from concurrent.futures import FIRST_COMPLETED, wait
+
+        try:
+            start()
+            while waiting := [future for future in futures if not future.done()]:
+                wait(waiting, timeout=LOOK_AFTER, return_when=FIRST_COMPLETED)
+                if any(future.done() and future.exception() for future in futures):
+                    self.stop.set()
+                if self.waited.is_set():
+                    self.waited.clear()
+                    start()
+        except BaseException:
+            self.stop.set()
+            raise
+
     def _parcel(self, sender: Sender, ids: Sequence[int], shield: Callable[[], AbstractContextManager[None]]) -> None:
         """Claim, send and record, again after each rest until all of it is settled."""
-        rest: tuple[float, int] | None = None
         while not self.stop.is_set():
-            try:
-                with shield():
-                    rest = self._attempt(sender, ids)
-            except StatementFailed as exc:
-                if len(ids) > 1:  # one that the database will not have changed stops no other
-                    for one in ids:
-                        self._parcel(sender, [one], shield)
-                else:
-                    self.ctx.log.warning("notice.not_recorded", notice=ids[0], error=exc.reason)
-                return
+            rests = self._turn()
+            with shield():
+                claim = self._claim(ids)
+                rest = self._attempt(sender, claim, rests) if claim else None
+            if claim is None and len(ids) > 1:  # one that the database will not have claimed stops no other
+                for one in ids:
+                    self._parcel(sender, [one], shield)
             if rest is None:
                 return
-            self._rest(*rest)
+            if rest:
+                self._rest(rest, rests)
 
-    def _attempt(self, sender: Sender, ids: Sequence[int]) -> tuple[float, int] | None:
-        """Claim, send and record; return how long to rest where the channel asks for it, and after which rest.
+    def _turn(self) -> int:
+        """Wait while somebody rests, and return how many rests there were."""
+        with self._gate:
+            return self._rests
 
-        What was claimed too long ago by its turn is released, to be looked at again.
-        """
+    def _claim(self, ids: Sequence[int]) -> Claim | None:
+        """Claim notices, or return None where the database will not have it."""
         ctx = self.ctx
-        with ctx.transaction() as store:
-            claim = store.notifications.claim(
-                self.scope, ids, channel=self.notifier.name, gathers=self.notifier.gathers
-            )
+        try:
+            with ctx.transaction() as store:
+                claim = store.notifications.claim(
+                    self.scope, ids, channel=self.notifier.name, gathers=self.notifier.gathers
+                )
+        except StatementFailed as exc:
+            if len(ids) == 1:
+                _log(ctx, "notice.not_claimed", ids[0], exc)
+            return None
         with self._lock:
-            ctx.count(notices_suppressed=claim.suppressed, notices_superseded=claim.superseded)
+            self._added += claim.added
+            ctx.count(
+                notices_suppressed=claim.suppressed,
+                notices_superseded=claim.superseded,
+                notices_added=len(claim.added),
+            )
+        return claim
+
+    def _attempt(self, sender: Sender, claim: Claim, rests: int) -> float | None:
+        """Send and record; return for how long to rest where the channel asks for it, or None where all is settled.
+
+        What was claimed too long ago by its turn, or before a rest that has begun since, is released, to be looked at
+        again: then the rest is 0.
+        """
         deliveries: list[Delivery] = []
         rest = None
         fresh_until = monotonic() + FRESH
         for message in claim.messages:
-            if deliveries and rest is None and monotonic() > fresh_until:
-                rest = (0.0, NO_REST)
+            if rest is None and (self._rests != rests or (deliveries and monotonic() > fresh_until)):
+                rest = 0.0
             if rest is not None or self.stop.is_set():
                 deliveries += self._of(message, "released")
                 continue
-            with self._gate:  # held by who rests
-                rests = self._rests
             try:
                 done = self._send(sender, message)
             except RateLimited as exc:
-                ctx.log.warning("channel.limited", seconds=exc.seconds)
+                self.ctx.log.warning("channel.limited", seconds=exc.seconds)
                 done = self._of(message, "limited", error=exc.reason)
-                rest = (REST if exc.seconds is None else max(exc.seconds, SHORTEST_REST), rests)
+                rest = REST if exc.seconds is None else max(exc.seconds, SHORTEST_REST)
             deliveries += done
         if deliveries:
-            with ctx.transaction() as store:
-                recorded = store.notifications.record(deliveries)
-            self._count(recorded)
+            _bisected(deliveries, self._record, self._unrecorded)
         return rest
+
+    def _record(self, deliveries: Sequence[Delivery]) -> None:
+        with self.ctx.transaction() as store:
+            recorded = store.notifications.record(deliveries)
+        names = {"sent": "sent", "failed": "failed", "refused": "dead", "unknown": "unknown"}
+        with self._lock:
+            self.ctx.count(**{f"notices_{name}": recorded.get(outcome, 0) for outcome, name in names.items()})
+
+    def _unrecorded(self, delivery: Delivery, exc: StatementFailed) -> None:
+        """Try once more where another session was in the way; else the next run settles what stays ``sending``."""
+        try:
+            if exc.busy:
+                self._record([delivery])
+                return
+        except StatementFailed as again:
+            exc = again
+        _log(self.ctx, "notice.not_recorded", delivery.notice_id, exc)
+        with self._lock:
+            self.ctx.count(notices_unrecorded=1)
 
     def _send(self, sender: Sender, message: Message) -> list[Delivery]:
         """Send one message and return what became of its notices; raises RateLimited."""
@@ -275,7 +383,7 @@ class _Sending:
             if monotonic() - began > SLOW:
                 self.waited.set()
         with self._lock:
-            self._down = 0
+            self._down, self._reached = 0, True
         return self._of(message, "sent", message_id=message_id)
 
     def _undelivered(self, message: Message, exc: DeliveryError) -> list[Delivery]:
@@ -293,6 +401,8 @@ class _Sending:
         )
         with self._lock:
             self._down = self._down + 1 if isinstance(exc, ChannelDown) else 0
+            self._why_down = exc.reason
+            self._reached = self._reached or not self._down
             down = self._down >= DOWN
         if down:
             self._stop_for(_down(self.notifier.name, exc.reason))
@@ -301,17 +411,9 @@ class _Sending:
     def _of(
         self, message: Message, outcome: str, *, message_id: str | None = None, error: str | None = None
     ) -> list[Delivery]:
-        return [
-            Delivery(
-                notice.id,
-                notice.attempt,
-                outcome,
-                message_id,
-                error,
-                rest_after(notice.attempt) if outcome == "failed" else None,
-            )
-            for notice in message.notices
-        ]
+        # What failed in one message comes back in one message.
+        rest = rest_after(1 + min(each.failures for each in message.notices)) if outcome == "failed" else None
+        return [Delivery(notice.id, notice.attempt, outcome, message_id, error, rest) for notice in message.notices]
 
     def _rest(self, seconds: float, rests: int) -> None:
         """Rest, and let all senders rest; not once more for what left before an earlier rest."""
@@ -323,18 +425,13 @@ class _Sending:
                 self._stop_for(_Rested(msg, hint="What is left stays owed; the next run goes on with it."))
                 return
             self._rested += seconds
-            self._rests += 1
+            self._rests += 1  # from here on what was claimed before is not sent any more
             self.ctx.sleep(seconds, self.stop)
 
     def _stop_for(self, exc: CertjobsError) -> None:
         with self._lock:
             self.stopped = self.stopped or exc
         self.stop.set()
-
-    def _count(self, recorded: dict[str, int]) -> None:
-        names = {"sent": "sent", "failed": "failed", "refused": "dead", "unknown": "unknown"}
-        with self._lock:
-            self.ctx.count(**{f"notices_{name}": recorded.get(outcome, 0) for outcome, name in names.items()})
 
 
 class _Rested(CertjobsError):
@@ -376,8 +473,20 @@ def _sentences(ctx: JobContext[Any], left: StillOpen) -> Iterable[str]:
             f"{counted(left.nobody, 'notice')} with nobody to go to: give those mentors a coordinator, or the"
             " organisation a fallback address with `certjobs orgs set CODE --fallback-address ADDRESS --reason TEXT`."
         )
-    if left.late > left.nobody:
-        yield f"{counted(left.late - left.nobody, 'notice')} could not be sent yet; the next run tries again."
+    unrecorded = ctx.counts.get("notices_unrecorded", 0)
+    late = left.late - left.nobody - unrecorded
+    if late > 0:
+        yield f"{counted(late, 'notice')} could not be sent yet; the next run tries again."
+    if unrecorded:
+        yield (
+            f"{counted(unrecorded, 'notice')} dealt with, and the database would not have it recorded: the next run"
+            " settles that."
+        )
+    if left.overslept:
+        yield (
+            f"{counted(left.overslept, 'notice')} waiting for {PATIENCE} days because every run fell into the quiet"
+            " hours or days: let a run start outside of CERTJOBS_QUIET_HOURS and on CERTJOBS_SEND_DAYS."
+        )
     if unknown:
         yield (
             f"{counted(unknown, 'notice')} cut short while being sent, and nobody knows whether they arrived: see"

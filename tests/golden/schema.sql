@@ -2,17 +2,38 @@ CREATE FUNCTION public.certjobs_abandon_dead_runs(p_run_id uuid) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
--- Marks every running run whose owner is proven dead as abandoned, and returns how many there were.
+-- Marks every running run whose owner is proven dead as abandoned, and returns how many there were. Of an exclusive job
+-- the lock goes with it, so that a run that was only cut off from its session writes and sends nothing more; one that
+-- holds its lock in a unit of work under way is not dead.
 DECLARE
-    abandoned integer;
+    found_run record;
+    abandoned integer := 0;
 BEGIN
     PERFORM pg_stat_clear_snapshot();
-    UPDATE public.scheduler_run_log r
-       SET status = 'abandoned', finished_at = clock_timestamp(),
-           error_message = 'The process ended without saying so; run ' || p_run_id || ' found it gone.'
-     WHERE r.status = 'running' AND r.run_id <> p_run_id
-       AND public.certjobs_owner_is_dead(r.backend_pid, r.backend_start, coalesce(r.heartbeat_at, r.started_at));
-    GET DIAGNOSTICS abandoned = ROW_COUNT;
+    FOR found_run IN
+        SELECT r.run_id, r.job_name
+          FROM public.scheduler_run_log r
+         WHERE r.status = 'running' AND r.run_id <> p_run_id
+           AND public.certjobs_owner_is_dead(r.backend_pid, r.backend_start, coalesce(r.heartbeat_at, r.started_at))
+         ORDER BY r.job_name, r.run_id
+    LOOP
+        DELETE FROM public.job_lock l
+         WHERE l.job_name = found_run.job_name
+           AND l.fencing_token IN (SELECT k.fencing_token FROM public.job_lock k
+                                    WHERE k.run_id = found_run.run_id
+                                      AND public.certjobs_owner_is_dead(k.backend_pid, k.backend_start,
+                                                                        coalesce(k.heartbeat_at, k.started_at))
+                                      FOR UPDATE SKIP LOCKED);
+        CONTINUE WHEN EXISTS (SELECT 1 FROM public.job_lock l WHERE l.run_id = found_run.run_id);
+        UPDATE public.scheduler_run_log r
+           SET status = 'abandoned', finished_at = clock_timestamp(),
+               error_message = 'The process ended without saying so; run ' || p_run_id || ' found it gone.'
+         WHERE r.run_id = found_run.run_id AND r.status = 'running'
+           AND public.certjobs_owner_is_dead(r.backend_pid, r.backend_start, coalesce(r.heartbeat_at, r.started_at));
+        IF FOUND THEN
+            abandoned := abandoned + 1;
+        END IF;
+    END LOOP;
     RETURN abandoned;
 END
 $$;
@@ -353,6 +374,13 @@ BEGIN
                          WHERE n.created_at < p_before
                            AND coalesce(n.sent_at, n.created_at) < p_before
                            AND n.status NOT IN ('pending', 'sending', 'failed')
+                           AND NOT EXISTS (SELECT 1 FROM public.notifications other
+                                            WHERE other.mentor_id = n.mentor_id
+                                              AND other.kind = n.kind
+                                              AND other.certification_expiry = n.certification_expiry
+                                              AND other.threshold_day IS NOT DISTINCT FROM n.threshold_day
+                                              AND other.pause_ordinal IS NOT DISTINCT FROM n.pause_ordinal
+                                              AND other.status IN ('pending', 'sending', 'failed'))
                          LIMIT p_limit);
     WHEN 'mentor_status_events' THEN
         DELETE FROM public.mentor_status_events d
@@ -412,6 +440,22 @@ BEGIN
     END CASE;
     GET DIAGNOSTICS deleted = ROW_COUNT;
     RETURN deleted;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_forget_keys() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM public.peer_mentors m WHERE m.id = NEW.mentor_id)
+       OR NEW.coordinator_id IS NOT NULL
+       AND NOT EXISTS (SELECT 1 FROM public.coordinators c WHERE c.id = NEW.coordinator_id) THEN
+        NEW.idempotency_key := 'erased ' || NEW.id;
+        NEW.message_id := NULL;
+        NEW.handled_reason := NULL;
+    END IF;
+    RETURN NEW;
 END
 $$;
 
@@ -1236,6 +1280,8 @@ CREATE TRIGGER certjobs_expiry_updated AFTER UPDATE ON public.certifications REF
 
 CREATE TRIGGER certjobs_expiry_written BEFORE UPDATE OF certification_expiry ON public.peer_mentors FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (new.certification_expiry IS DISTINCT FROM old.certification_expiry))) EXECUTE FUNCTION public.certjobs_keep_certification_expiry();
 
+CREATE TRIGGER certjobs_forget_keys BEFORE UPDATE OF status ON public.notifications FOR EACH ROW WHEN (((old.status = ANY (ARRAY['pending'::text, 'sending'::text, 'failed'::text])) AND (new.status <> ALL (ARRAY['pending'::text, 'sending'::text, 'failed'::text])))) EXECUTE FUNCTION public.certjobs_forget_keys();
+
 CREATE TRIGGER certjobs_keep_approved_set AFTER INSERT ON public.guarded_set_members REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_keep_approved_set();
 
 CREATE TRIGGER certjobs_only_forget BEFORE UPDATE ON public.certification_events FOR EACH ROW EXECUTE FUNCTION public.certjobs_only_forget();
@@ -1358,6 +1404,8 @@ GRANT SELECT ON TABLE public.mentor_status_events TO certjobs_job;
 GRANT SELECT ON TABLE public.notice_snoozes TO certjobs_job;
 
 GRANT SELECT,INSERT ON TABLE public.notifications TO certjobs_job;
+
+GRANT UPDATE(idempotency_key) ON TABLE public.notifications TO certjobs_job;
 
 GRANT UPDATE(status) ON TABLE public.notifications TO certjobs_job;
 

@@ -7,9 +7,16 @@ WITH day AS (
     SELECT d.organisation_id, d.today
       FROM unnest(CAST(:organisation_ids AS bigint[]), CAST(:todays AS date[])) AS d (organisation_id, today)
 ), looked AS MATERIALIZED (
-    SELECT n.id, n.threshold_day, n.certification_expiry, n.idempotency_key, m.external_ref, m.name AS mentor_name,
-           o.code, ch.name AS chapter, day.today, coalesce(c.name, o.code) AS recipient_name,
+    SELECT n.id, n.threshold_day, n.certification_expiry, m.external_ref, m.name AS mentor_name, o.code,
+           ch.name AS chapter, day.today, coalesce(c.name, o.code) AS recipient_name,
            coalesce(c.address, o.fallback_address) AS address, coalesce(c.language, 'nb') AS language,
+           CASE WHEN n.attempt = 0 AND m.id IS NOT NULL
+                THEN certjobs_notice_digest(n.kind, m.external_ref, n.certification_expiry,
+                                            coalesce(n.threshold_day, n.pause_ordinal), c.address)
+                ELSE n.idempotency_key END AS idempotency_key,
+           CASE WHEN n.attempt = 0 THEN 0
+                ELSE (SELECT count(*) FROM reminder_dispatch_log l
+                       WHERE l.notification_id = n.id AND l.outcome = 'failed') END AS failures,
            CASE
                WHEN m.id IS NULL THEN 'The mentor is no longer there.'
                WHEN n.kind = 'pause'
@@ -53,34 +60,40 @@ WITH day AS (
        AND n.status IN ('pending', 'failed')
        AND coalesce(n.not_before, '-infinity') <= clock_timestamp()
        AND (m.id IS NULL OR day.organisation_id IS NOT NULL)
+       AND NOT EXISTS (SELECT 1 FROM notice_snoozes z
+                        WHERE z.mentor_id = n.mentor_id AND z.coordinator_id = n.coordinator_id
+                          AND z.threshold_day = n.threshold_day AND z.until > day.today)
      ORDER BY n.id
        FOR UPDATE OF n SKIP LOCKED
 ), becomes AS MATERIALIZED (
-    SELECT l.*, CASE WHEN l.suppressed IS NOT NULL THEN 'suppressed'
-                     WHEN l.overtaken IS NOT NULL THEN 'superseded'
-                     WHEN l.address IS NOT NULL THEN 'sending' END AS status
+    SELECT l.*, l.suppressed IS NOT DISTINCT FROM 'No longer the coordinator of this mentor.' AS replaced,
+           CASE WHEN l.suppressed IS NOT NULL THEN 'suppressed'
+                WHEN l.overtaken IS NOT NULL THEN 'superseded'
+                WHEN l.address IS NOT NULL THEN 'sending' END AS status
       FROM looked l
 ), gathered AS MATERIALIZED (
-    SELECT encode(sha256(convert_to(string_agg(b.idempotency_key, E'\n' ORDER BY b.idempotency_key), 'UTF8')), 'hex') AS key
+    SELECT b.address, b.today,
+           encode(sha256(convert_to(string_agg(b.idempotency_key, E'\n' ORDER BY b.idempotency_key), 'UTF8')), 'hex') AS key
       FROM becomes b
      WHERE b.status = 'sending' AND CAST(:gathers AS boolean)
+     GROUP BY b.address, b.today
 ), changed AS (
     UPDATE notifications n
        SET status = b.status,
            attempt = n.attempt + CASE WHEN b.status = 'sending' THEN 1 ELSE 0 END,
            claimed_by_run = certjobs_setting('run_id')::uuid,
            channel = CASE WHEN b.status = 'sending' THEN :channel ELSE n.channel END,
-           message_id = CASE WHEN b.status = 'sending'
-                             THEN CASE WHEN CAST(:gathers AS boolean) THEN gathered.key ELSE n.idempotency_key END END,
+           idempotency_key = CASE WHEN b.status = 'sending' THEN b.idempotency_key ELSE n.idempotency_key END,
+           message_id = CASE WHEN b.status = 'sending' THEN coalesce(b.key, b.idempotency_key) END,
            last_error = coalesce(b.suppressed, b.overtaken)
-      FROM becomes b
-     CROSS JOIN gathered
+      FROM (SELECT b.*, g.key FROM becomes b LEFT JOIN gathered g ON (g.address, g.today) = (b.address, b.today)) b
      WHERE n.id = b.id AND b.status IS NOT NULL
-    RETURNING n.status, n.message_id, b.today, b.recipient_name, b.address, b.language, n.id, n.kind, n.idempotency_key,
-              n.attempt, b.external_ref, b.mentor_name, b.code, b.chapter, n.certification_expiry, n.threshold_day
+    RETURNING n.status, b.replaced, n.message_id, b.today, b.recipient_name, b.address, b.language, n.id, n.kind, n.idempotency_key,
+              n.attempt, b.failures, b.external_ref, b.mentor_name, b.code, b.chapter, n.certification_expiry,
+              n.threshold_day
 )
-SELECT c.status, c.message_id AS key, c.today, c.recipient_name, c.address AS recipient_address, c.language, c.id, c.kind,
-       c.idempotency_key, c.attempt, c.external_ref AS mentor_ref, c.mentor_name, c.code AS organisation, c.chapter,
-       c.certification_expiry, c.threshold_day, certjobs_days_left(c.certification_expiry, c.today) AS days_left
+SELECT c.status, c.replaced, c.message_id AS key, c.today, c.recipient_name, c.address AS recipient_address, c.language, c.id, c.kind,
+       c.idempotency_key, c.attempt, c.failures, c.external_ref AS mentor_ref, c.mentor_name,
+       c.code AS organisation, c.chapter, c.certification_expiry, c.threshold_day, certjobs_days_left(c.certification_expiry, c.today) AS days_left
   FROM changed c
  ORDER BY c.id
