@@ -81,12 +81,6 @@ class Environment:
         harmless = request.dry_run or request.local or request.reads_only
         self.calendar = Calendar(SystemClock().now(), request.as_of, future=harmless)
         self.guard = Guard(self.settings.guard_count, self.settings.guard_share)
-        self.thresholds = _parsed("THRESHOLDS", parse_thresholds, self.settings.thresholds)
-        hours, days = self.settings.quiet_hours, self.settings.send_days
-        self.quiet = Quiet(
-            _parsed("QUIET_HOURS", parse_hours, hours) if hours else None,
-            _parsed("SEND_DAYS", parse_days, days) if days else None,
-        )
         self._closing = ExitStack()
         self._url: str | None = None
         self._engine: sa.Engine | None = None
@@ -201,6 +195,15 @@ class Environment:
         SystemClock().sleep(seconds, until)
 
     @property
+    def quiet(self) -> Quiet:
+        """When nobody is told. Raises ConfigurationError where the settings are no hours or no days."""
+        hours, days = self.settings.quiet_hours, self.settings.send_days
+        return Quiet(
+            _parsed("QUIET_HOURS", parse_hours, hours) if hours else None,
+            _parsed("SEND_DAYS", parse_days, days) if days else None,
+        )
+
+    @property
     def alerter(self) -> Alerter | None:
         """The alerter, where a webhook is set."""
         if self.settings.alert_webhook_url is None:
@@ -211,11 +214,11 @@ class Environment:
 
     @property
     def job_defaults(self) -> Mapping[str, Any]:
-        """The settings that jobs know as options."""
+        """The settings that jobs know as options. Raises ConfigurationError where one of them means nothing."""
         return {
             "batch_size": self.settings.batch_size,
             "retention_days": self.settings.retention_days,
-            "thresholds": self.thresholds,
+            "thresholds": _parsed("THRESHOLDS", parse_thresholds, self.settings.thresholds),
             "per_organisation_thresholds": self.settings.per_organisation_thresholds,
         }
 
@@ -339,7 +342,7 @@ def run_job(name: str, given: Mapping[str, Any], request: Request, progress: Pro
             spec, wrong_name = registry.unknown(name, exc), exc
         report = harness.execute(
             spec,
-            spec.make_options({} if wrong_name else given, env.job_defaults),
+            lambda: spec.make_options({} if wrong_name else given, env.job_defaults),
             replace(row, job_name=spec.name),
             env,
             dry_run=request.dry_run,

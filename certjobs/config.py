@@ -124,7 +124,7 @@ class Settings(BaseSettings):
         default=None, description="Where the channel `webhook` posts notices (https)."
     )
     notify_webhook_secret: SecretStr | None = Field(
-        default=None, description="What those are signed with: `whsec_` and at least 24 bytes in base64."
+        default=None, description="What those are signed with: `whsec_` and 24 to 64 bytes in base64."
     )
     smtp_host: str | None = Field(default=None, description="The mail server of the channel `email`.")
     smtp_port: int | None = Field(
@@ -175,8 +175,8 @@ class Settings(BaseSettings):
         default=None,
         ge=90,
         le=36_500,
-        description="How long `retention` keeps audit, finished notices, runs and refused sets; at least 90. "
-        "Unset means for ever.",
+        description="How long `retention` keeps audit, reminders, finished notices and attempts, snoozes, runs and "
+        "refused sets; at least 90. Unset means for ever.",
     )
     statement_timeout_seconds: float = Field(
         default=120, gt=0, le=3600, description="Longest a single SQL statement of a job may take."

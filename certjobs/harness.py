@@ -135,7 +135,7 @@ class _Run:
     """One run under way: what the steps share."""
 
     spec: JobSpec
-    options: Any
+    make_options: Callable[[], Any]
     row: NewRun
     resources: Resources
     signals: Signals
@@ -176,7 +176,7 @@ class _Run:
             JobContext(
                 run_id=self.row.run_id,
                 job_name=self.spec.name,
-                options=self.options,
+                options=self.make_options(),
                 calendar=self.resources.calendar,
                 transaction=database.transaction,
                 shield=self.signals.shield,
@@ -234,14 +234,23 @@ class _Run:
 
 
 def execute(
-    spec: JobSpec, options: Any, row: NewRun, resources: Resources, *, dry_run: bool = False, debug: bool = False
+    spec: JobSpec,
+    make_options: Callable[[], Any],
+    row: NewRun,
+    resources: Resources,
+    *,
+    dry_run: bool = False,
+    debug: bool = False,
 ) -> Report:
-    """Carry out one run of a job and report it. Never raises: whatever happens becomes an outcome."""
+    """Carry out one run of a job and report it. Never raises: whatever happens becomes an outcome.
+
+    ``make_options`` is called within the run, so that what the settings mean nothing by leaves a row too.
+    """
     began = time.monotonic()
     logs.bind(run_id=str(row.run_id), job=spec.name)
     log = logs.get()
     signals = Signals()
-    run = _Run(spec, options, row, resources, signals, log)
+    run = _Run(spec, make_options, row, resources, signals, log)
     with signals.installed():
         log.info("run.started", dry_run=dry_run, as_of=row.as_of.isoformat() if row.as_of else None)
         outcome = _outcome_of(run.dry if dry_run else run.live, run.counts, log, signals=signals, debug=debug)

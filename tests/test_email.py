@@ -969,6 +969,20 @@ def test_a_rehearsal_goes_to_one_address_and_says_for_whom() -> None:
     assert html.escape(first) in part(room.mail, "html")
 
 
+def test_an_unknown_language_is_written_in_bokmaal() -> None:
+    """A coordinator whose language no letter is written in is told all the same, in bokmål."""
+    with mailroom() as room:
+        send(notifier(room.port), message(language="sv"))
+    assert room.mail["Content-Language"] == "nb"
+
+
+def test_a_rehearsal_has_a_message_id_of_its_own() -> None:
+    """A mail that was rehearsed and then sent is two messages to whoever has both."""
+    with mailroom() as room:
+        ids = [send(notifier(room.port, redirect_to=to), message())[0] for to in ("test@example.org", None)]
+    assert len(set(ids)) == 2
+
+
 # The calendar.
 
 

@@ -352,6 +352,18 @@ cases = st.builds(
 )
 
 
+def test_who_changes_in_the_very_moment_is_looked_at_again(certjobs: Certjobs, database: TestDatabase) -> None:
+    """A mentor found, and not paused because somebody changed them at that instant, is looked at again in that run."""
+    roster(certjobs, *(Mentor(ref, -1) for ref in "ABC"))
+    database.execute(
+        "CREATE SEQUENCE touched; GRANT USAGE ON SEQUENCE touched TO certjobs_job;"
+        "CREATE FUNCTION miss() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF NEW.external_ref = 'B' AND nextval('touched') = 1 THEN RETURN NULL; END IF; RETURN NEW; END $$;"
+        "CREATE TRIGGER aaa_miss BEFORE UPDATE ON peer_mentors FOR EACH ROW EXECUTE FUNCTION miss()"
+    )
+    assert night(certjobs, database, "--json").json()["counts"]["paused"] == 3
+
+
 def test_whom_others_hold_is_left_for_last(certjobs: Certjobs, database: TestDatabase) -> None:
     """Mentors in another session's hands keep nobody else from being paused, and the night waits for them only once."""
     roster(certjobs, *(Mentor(f"M{number:02}") for number in range(12)))

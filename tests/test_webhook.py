@@ -157,6 +157,18 @@ def test_a_rehearsal() -> None:
     assert data["rehearsal_for"] == {"name": "Kari Eksempel", "address": "kari@example.org"}
 
 
+def test_a_rehearsal_has_keys_of_its_own() -> None:
+    """The service that had a rehearsal does not take the real message for its repetition; the same again it does."""
+    with receiver() as found:
+        for redirect_to in ("me@example.org", None, "me@example.org", "you@example.org"):
+            with channel(found.url, redirect_to=redirect_to).sender() as sender:
+                sender.send(message())
+    rehearsal, real, again, other = [request.key for request in found.requests]
+    assert real == message().key
+    assert rehearsal == again
+    assert len({rehearsal, real, other}) == 3
+
+
 ANSWERS: list[tuple[int, dict[str, str], type[Exception] | None]] = [
     (200, {}, None),
     (202, {}, None),
@@ -459,6 +471,7 @@ def test_a_secret_is_needed_off_this_machine() -> None:
         "https://",
         "http://[::1/geheim",
         "https://127.0.0.1:port/geheim",
+        "https://user:geheim@service.example.org/",
         "",
     ],
 )

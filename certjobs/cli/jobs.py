@@ -106,7 +106,9 @@ def retention(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    r"""Delete history older than CERTJOBS_RETENTION_DAYS: audit, finished notices, runs, refused sets.
+    r"""Delete history older than CERTJOBS_RETENTION_DAYS.
+
+    That is audit, reminders, finished notices and attempts to send them, snoozes, runs and refused sets.
 
     What is still owed stays, and so does the pause a mentor is in. Where that is unset, nothing is deleted.
 

@@ -110,8 +110,8 @@ def retry(
 ) -> None:
     r"""Let the next run send notices that failed, were refused, discarded, or may not have arrived.
 
-    They go out with `remind`, under the same key as before. One whose fate is unknown may arrive twice. The run looks
-    again first: what no longer holds is not sent.
+    They go out with the next `remind`, pauses by webhook with `expiry-check` too, under the same key as before. One
+    whose fate is unknown may arrive twice. The run looks again first: what no longer holds is not sent.
 
     \b
     Example:

@@ -33,7 +33,7 @@ def report(found: Report, *, as_json: bool) -> None:
         _checked(found)
     if details.get("reminded"):
         render_notices.reminded(details, dry_run=found.dry_run)
-    render_notices.notices(outcome.counts, details.get("channel"), found.job_name)
+    render_notices.notices(outcome.counts, details)
     for name, number in outcome.counts.items():
         if name.endswith("_deleted") and number:
             would = "would be deleted" if found.dry_run else "deleted"

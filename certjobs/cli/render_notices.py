@@ -88,26 +88,36 @@ def reminded(details: Mapping[str, Any], *, dry_run: bool) -> None:
         )
     else:
         say("Nobody is newly due.")
-    if details.get("recipients"):
-        table(
-            "Who would hear what",
-            ("recipient", "of whom"),
-            [
-                (
-                    each["recipient"],
-                    ", ".join(_of_whom(one) for one in each["notices"]),
-                )
-                for each in details["recipients"]
-            ],
-        )
+    recipients = details.get("recipients", ())
+    heard = [(each["recipient"], _of_whom(each)) for each in recipients if each["waits"] is None]
+    if heard:
+        table("Who would hear what", ("recipient", "of whom"), heard)
+    waiting = [
+        (each["recipient"], _of_whom(each), _why(each["waits"], details["channel"]))
+        for each in recipients
+        if each["waits"] is not None
+    ]
+    if waiting:
+        table("What would stay owed", ("recipient", "of whom", "why"), waiting)
 
 
-def _of_whom(notice: Mapping[str, Any]) -> str:
-    what = "paused" if notice["threshold_day"] is None else f"{notice['threshold_day']} days"
-    return f"{notice['mentor_ref']} ({what})"
+def _of_whom(recipient: Mapping[str, Any]) -> str:
+    def one(notice: Mapping[str, Any]) -> str:
+        what = "paused" if notice["threshold_day"] is None else f"{notice['threshold_day']} days"
+        return f"{notice['mentor_ref']} ({what})"
+
+    return ", ".join(map(one, recipient["notices"]))
 
 
-def notices(counts: Mapping[str, int], channel: str | None, job: str) -> None:
+def _why(waits: str, channel: str) -> str:
+    if waits == "nobody":
+        return "no coordinator and no fallback address"
+    if waits == "snoozed":
+        return "snoozed"
+    return "no channel is set" if channel == "none" else "it is quiet now"
+
+
+def notices(counts: Mapping[str, int], details: Mapping[str, Any]) -> None:
     """Say what became of the notices."""
     found = {name.removeprefix("notices_"): number for name, number in counts.items() if name.startswith("notices_")}
     if not any(found.values()):
@@ -122,8 +132,9 @@ def notices(counts: Mapping[str, int], channel: str | None, job: str) -> None:
     parts = ", ".join(f"{number} {words.get(name, name)}" for name, number in found.items() if number)
     why = ""
     if found.get("open"):
-        if channel == "none":
+        if details.get("channel") == "none":
             why = " No channel is set, so they stay owed: see CERTJOBS_NOTIFY_CHANNEL."
-        elif channel == "email" and job == "expiry-check":
-            why = f" {counted(found['open'], 'notice')} will go out with `certjobs remind`, one message a coordinator."
+        elif details.get("notices_left_for"):
+            with_what = f"`certjobs {details['notices_left_for']}`, one message a coordinator"
+            why = f" {counted(found['open'], 'notice')} will go out with {with_what}."
     say(f"Notices to coordinators: {parts}.{why}")

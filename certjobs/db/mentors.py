@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Cursor:
     """Where a keyset batch ended: the last mentor seen, in the order of the index."""
 

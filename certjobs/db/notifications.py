@@ -79,7 +79,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A notice as a list shows one."""
+    """A notice as a list shows one. ``handled``: who last decided about it by hand, why and when."""
 
     id: int
     kind: str
@@ -93,6 +93,9 @@ class Listed:
     created_at: datetime
     sent_at: datetime | None
     last_error: str | None
+    handled_by: str | None
+    handled_reason: str | None
+    handled_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +125,13 @@ class Snooze:
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """What one recipient hears by a run: for a dry-run to show."""
+    """What one recipient hears by a run, or what of it waits and why: for a dry-run to show.
+
+    ``waits`` is None, ``nobody``, ``snoozed`` or ``later``.
+    """
 
     recipient: str
+    waits: str | None
     notices: Sequence[Mapping[str, Any]]
 
 
@@ -230,10 +237,13 @@ class Notifications:
         """Return what a run owes and what became of it."""
         return Account(*self._connection.execute(statement("owed_by_run"), {"run_id": run_id}).one())
 
-    def heard_by(self, run_id: UUID, limit: int) -> Sequence[Owed]:
-        """Return who hears what by a run, recipient by recipient, at most ``limit`` of them."""
-        rows = self._connection.execute(statement("owed_by_recipient"), {"run_id": run_id, "limit": limit})
-        return [Owed(row.recipient, row.notices) for row in rows]
+    def heard_by(self, run_id: UUID, days: Mapping[int, date], limit: int) -> Sequence[Owed]:
+        """Return who hears what by a run, and what waits, recipient by recipient, at most ``limit`` of them.
+
+        ``days``: what today is for each organisation.
+        """
+        values = {"run_id": run_id, "limit": limit, "organisation_ids": list(days), "todays": list(days.values())}
+        return [Owed(*row) for row in self._connection.execute(statement("owed_by_recipient"), values)]
 
     # What people do by hand.
 

@@ -106,11 +106,12 @@ class Reminders:
         return row.overtaken, row.closed
 
     def last_decided(self, job_name: str) -> datetime | None:
-        """Return when the last run began that decided for every organisation, or None where none ever did."""
+        """Return when the last run began that decided for every organisation on its own day, or None."""
         found: datetime | None = self._connection.scalar(
             sa.select(sa.func.max(scheduler_run_log.c.started_at)).where(
                 scheduler_run_log.c.job_name == job_name,
                 scheduler_run_log.c.status != "running",
+                scheduler_run_log.c.as_of.is_(None),
                 scheduler_run_log.c.counts.has_key(DECIDED_FOR_ALL),
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,11 @@ if TYPE_CHECKING:
     from datetime import date
 
 PAUSE, REMINDER = "pause", "reminder"
+
+
+def rehearsed(key: str, redirect_to: str) -> str:
+    """Return the key of a message's rehearsal: another one, or the real message would be dropped as its repetition."""
+    return hashlib.sha256(f"rehearsal\n{redirect_to}\n{key}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ class Outcome:
     """How a job went: the exit code, its counts for the run log, and what a person or program may want to see.
 
     ``counts`` are plain numbers by name; ``message`` is one line where the job did not end well
-    and ``hint`` what to do about it; ``details`` is JSON-ready and names people by reference only.
+    and ``hint`` what to do about it; ``details`` is JSON-ready and names people by reference only,
+    but for a dry-run's ``recipients``, which a person asked to see.
     """
 
     exit_code: ExitCode = ExitCode.OK

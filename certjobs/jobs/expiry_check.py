@@ -157,7 +157,7 @@ def _pause_next(
     *,
     approved: bool,
 ) -> tuple[int, Cursor | None, int]:
-    """Pause the next batch; where that fails, pause of it who is free.
+    """Pause the next batch; where that fails, pause of it who is free. Who is left goes to ``busy``.
 
     Returns how many were found, where the cursor stands now, and how many it paused.
     """
@@ -174,6 +174,11 @@ def _pause_next(
                 shown=SHOWN - len(plan.shown),
             )
             suppressed = _suppress(ctx, store, paused)
+            if found > len(paused.mentor_ids):  # changed in just that moment: looked at again at the end
+                again = store.mentors.expired_batch(
+                    organisation_id, plan.today, job_name=job_name, approved=approved, after=after, limit=limit
+                )
+                busy += [each.mentor_id for each in again if cursor is not None and each <= cursor]
     except StatementFailed:
         with ctx.transaction() as store:
             batch = store.mentors.expired_batch(
@@ -325,6 +330,7 @@ def _details(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan]) -> dict
             for plan in plans
         ],
         "channel": ctx.notifier.name if ctx.notifier else "none",
+        "notices_left_for": "remind" if ctx.notifier is not None and ctx.notifier.gathers else None,
         "guarded": [plan.guarded for plan in plans if plan.guarded],
         "failed": sorted(refs.values()),
         "paused": [

@@ -195,7 +195,8 @@ def _outcome(ctx: JobContext[RemindOptions], plans: Sequence[Plan], delivered: D
 def _details(ctx: JobContext[RemindOptions], plans: Sequence[Plan]) -> dict[str, Any]:
     with ctx.transaction() as store:
         reminders = store.reminders.of_run(ctx.run_id, SHOWN)
-        owed = store.notifications.heard_by(ctx.run_id, SHOWN) if ctx.dry_run else ()
+        days = {plan.organisation.id: plan.today for plan in plans}
+        owed = store.notifications.heard_by(ctx.run_id, days, SHOWN) if ctx.dry_run else ()
     found: dict[str, Any] = {
         "reminded": [
             {
@@ -217,5 +218,7 @@ def _details(ctx: JobContext[RemindOptions], plans: Sequence[Plan]) -> dict[str,
         ],
     }
     if ctx.dry_run:
-        found["recipients"] = [{"recipient": each.recipient, "notices": list(each.notices)} for each in owed]
+        found["recipients"] = [
+            {"recipient": each.recipient, "waits": each.waits, "notices": list(each.notices)} for each in owed
+        ]
     return found

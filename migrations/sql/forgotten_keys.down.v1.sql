@@ -1,3 +1,4 @@
-REVOKE UPDATE (idempotency_key) ON notifications FROM certjobs_job;
+DROP TRIGGER certjobs_settle_key ON notifications;
+DROP FUNCTION certjobs_settle_key();
 DROP TRIGGER certjobs_forget_keys ON notifications;
 DROP FUNCTION certjobs_forget_keys();

@@ -19,5 +19,17 @@ CREATE TRIGGER certjobs_forget_keys BEFORE UPDATE OF status ON notifications
     WHEN (OLD.status IN ('pending', 'sending', 'failed') AND NEW.status NOT IN ('pending', 'sending', 'failed'))
     EXECUTE FUNCTION certjobs_forget_keys();
 
--- The key is settled at the first attempt, of the address that it goes to.
-GRANT UPDATE (idempotency_key) ON notifications TO certjobs_job;
+-- A key is settled at the first attempt, of the address that it goes to: who was given the address of somebody who moved
+-- on would else have that one's key. No job may choose a key.
+CREATE FUNCTION certjobs_settle_key() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    NEW.idempotency_key := public.certjobs_notice_key(NEW.kind, NEW.mentor_id, NEW.certification_expiry,
+                                                      coalesce(NEW.threshold_day, NEW.pause_ordinal), NEW.coordinator_id);
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER certjobs_settle_key BEFORE UPDATE OF status ON notifications
+    FOR EACH ROW WHEN (NEW.status = 'sending' AND OLD.attempt = 0)
+    EXECUTE FUNCTION certjobs_settle_key();

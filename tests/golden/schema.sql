@@ -762,6 +762,17 @@ CREATE FUNCTION public.certjobs_setting(name text) RETURNS text
     LANGUAGE sql STABLE
     AS $$ SELECT nullif(current_setting('certjobs.' || name, true), '') $$;
 
+CREATE FUNCTION public.certjobs_settle_key() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    NEW.idempotency_key := public.certjobs_notice_key(NEW.kind, NEW.mentor_id, NEW.certification_expiry,
+                                                      coalesce(NEW.threshold_day, NEW.pause_ordinal), NEW.coordinator_id);
+    RETURN NEW;
+END
+$$;
+
 CREATE FUNCTION public.certjobs_threshold_bands(today date, thresholds integer[]) RETURNS TABLE(threshold_day integer, first_day date, last_day date)
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -1294,6 +1305,8 @@ CREATE TRIGGER certjobs_only_forget BEFORE UPDATE ON public.roster_events FOR EA
 
 CREATE TRIGGER certjobs_pause_reason BEFORE INSERT OR UPDATE ON public.peer_mentors FOR EACH ROW WHEN (((new.status = 'paused'::text) <> (new.pause_reason IS NOT NULL))) EXECUTE FUNCTION public.certjobs_keep_pause_reason();
 
+CREATE TRIGGER certjobs_settle_key BEFORE UPDATE OF status ON public.notifications FOR EACH ROW WHEN (((new.status = 'sending'::text) AND (old.attempt = 0))) EXECUTE FUNCTION public.certjobs_settle_key();
+
 ALTER TABLE ONLY public.certifications
     ADD CONSTRAINT fk_certifications_mentor_id_peer_mentors FOREIGN KEY (mentor_id) REFERENCES public.peer_mentors(id);
 
@@ -1404,8 +1417,6 @@ GRANT SELECT ON TABLE public.mentor_status_events TO certjobs_job;
 GRANT SELECT ON TABLE public.notice_snoozes TO certjobs_job;
 
 GRANT SELECT,INSERT ON TABLE public.notifications TO certjobs_job;
-
-GRANT UPDATE(idempotency_key) ON TABLE public.notifications TO certjobs_job;
 
 GRANT UPDATE(status) ON TABLE public.notifications TO certjobs_job;
 

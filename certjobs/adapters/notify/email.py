@@ -21,6 +21,7 @@ from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from certjobs.domain.delivery import rehearsed
 from certjobs.domain.roster_row import is_address
 from certjobs.domain.text import printable
 from certjobs.errors import (
@@ -148,20 +149,23 @@ class EmailNotifier:
             rehearsal=self._redirect_to is not None,
             may_reply=self._reply_to is not None,
         )
+        message_id = self.message_id(
+            rehearsed(message.key, self._redirect_to.address) if self._redirect_to else message.key
+        )
         headers = [
             ("From", _written(self._from)),
             ("To", _written(recipient)),
             *([("Reply-To", _written(self._reply_to))] if self._reply_to else []),
             ("Subject", _encoded(letter.subject, "Subject")),
             ("Date", format_datetime(self._clock.now())),
-            ("Message-ID", self.message_id(message.key)),
+            ("Message-ID", message_id),
             ("Content-Language", letter.language),
             ("Auto-Submitted", "auto-generated"),
             ("X-Auto-Response-Suppress", "All"),
         ]
         head = "".join(f"{name}: {value}\r\n" for name, value in headers)
         return Mail(
-            self.message_id(message.key),
+            message_id,
             recipient.address,
             head.encode() + _body(letter),
             utf8=not recipient.address.isascii(),

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from certjobs.adapters.notify.wording import WORDINGS
+from certjobs.adapters.notify.wording import BOKMAAL, WORDINGS
 from certjobs.domain.delivery import PAUSE
 from certjobs.domain.text import printable
 
@@ -58,7 +58,7 @@ def render(message: Message, *, domain: str, rehearsal: bool, may_reply: bool) -
 
     ``domain`` makes the calendar's identifiers the sender's own. A ``rehearsal`` says first for whom it was.
     """
-    words = WORDINGS[message.language]
+    words = WORDINGS.get(message.language, BOKMAAL)  # the roster is the application's: it may hold others
     notices = sorted(message.notices, key=_order)
     paused = [each for each in notices if each.kind == PAUSE]
     expiring = [each for each in notices if each.kind != PAUSE]

@@ -7,8 +7,9 @@ The contract:
   threshold, or ``certification.expiring``. In a rehearsal ``recipient.address`` is the rehearsal's, and
   ``data.rehearsal_for`` says whose message it was.
 - Signed by the Standard Webhooks scheme (https://www.standardwebhooks.com): ``webhook-id``, ``webhook-timestamp``,
-  ``webhook-signature``. ``webhook-id`` and ``Idempotency-Key`` are the notice's key, the same at every attempt; so is
-  the body, for a receiver may hold a repeated key with another body to be a mistake.
+  ``webhook-signature``. ``webhook-id`` and ``Idempotency-Key`` are the notice's key, the same at every attempt; a
+  rehearsal has keys of its own. The body says what the roster says at that attempt, so that a name corrected meanwhile
+  is right: a receiver drops what it knows by the key alone.
 - 2xx: it has the notice. 408, 409 (that key is being worked on), 425 and 5xx: later; 429, and 503 with ``Retry-After``:
   after a rest. 401, 403 and 407: it does not know us. Any other 4xx: it never will.
 """
@@ -33,7 +34,7 @@ import httpx
 
 from certjobs import __version__
 from certjobs.config import LOOPBACK_HOSTS
-from certjobs.domain.delivery import PAUSE
+from certjobs.domain.delivery import PAUSE, rehearsed
 from certjobs.errors import (
     ChannelDown,
     ConfigurationError,
@@ -104,8 +105,12 @@ class WebhookNotifier:
         with httpx.HTTPTransport(verify=self._tls or False, proxy=self._proxy) as transport:
             yield WebhookSender(self, transport)
 
+    def key(self, message: Message) -> str:
+        """Return the key of a message, the same at every attempt; of a rehearsal another one."""
+        return rehearsed(message.key, self._redirect_to) if self._redirect_to else message.key
+
     def body(self, message: Message) -> bytes:
-        """Return the body of a message, the same at every attempt."""
+        """Return the body of a message, as the roster is at this attempt."""
         (notice,) = message.notices
         recipient = {"name": message.recipient_name, "address": message.recipient_address, "language": message.language}
         data: dict[str, Any] = {
@@ -197,7 +202,8 @@ class WebhookSender:
         A connection that ends before the answer is a failure for now: the same key again is safe.
         """
         body = self._notifier.body(message)
-        headers = self._notifier.headers(message.key, body)
+        key = self._notifier.key(message)
+        headers = self._notifier.headers(key, body)
         request = httpx.Request("POST", self._notifier.url, content=body, headers=headers, extensions=self._extensions)
         try:
             with closing(self._transport.handle_request(request)) as response:
@@ -211,7 +217,7 @@ class WebhookSender:
         except (httpx.HTTPError, httpx.StreamError, ValueError) as exc:
             raise DeliveryFailed(_why(exc)) from None
         self._notifier.judge(status, retry_after)
-        return message.key
+        return key
 
 
 class _Patience:
@@ -246,6 +252,9 @@ def _address(url: str) -> httpx.URL:
     """Return the address. Raises ConfigurationError, which does not repeat it, for none, and without TLS elsewhere."""
     with suppress(httpx.InvalidURL, ValueError):
         found = httpx.URL(url)
+        if found.userinfo:
+            msg = "CERTJOBS_NOTIFY_WEBHOOK_URL holds a user or a password, which would not be sent."
+            raise ConfigurationError(msg, hint="The service knows us by CERTJOBS_NOTIFY_WEBHOOK_SECRET alone.")
         if found.host and found.scheme in (("http", "https") if found.host in LOOPBACK_HOSTS else ("https",)):
             return found
     msg = "CERTJOBS_NOTIFY_WEBHOOK_URL must be an https:// address (http:// only on this machine)."

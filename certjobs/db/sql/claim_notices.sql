@@ -10,6 +10,7 @@ WITH day AS (
     SELECT n.id, n.threshold_day, n.certification_expiry, m.external_ref, m.name AS mentor_name, o.code,
            ch.name AS chapter, day.today, coalesce(c.name, o.code) AS recipient_name,
            coalesce(c.address, o.fallback_address) AS address, coalesce(c.language, 'nb') AS language,
+           -- As the trigger settles it at the first attempt.
            CASE WHEN n.attempt = 0 AND m.id IS NOT NULL
                 THEN certjobs_notice_digest(n.kind, m.external_ref, n.certification_expiry,
                                             coalesce(n.threshold_day, n.pause_ordinal), c.address)
@@ -83,7 +84,6 @@ WITH day AS (
            attempt = n.attempt + CASE WHEN b.status = 'sending' THEN 1 ELSE 0 END,
            claimed_by_run = certjobs_setting('run_id')::uuid,
            channel = CASE WHEN b.status = 'sending' THEN :channel ELSE n.channel END,
-           idempotency_key = CASE WHEN b.status = 'sending' THEN b.idempotency_key ELSE n.idempotency_key END,
            message_id = CASE WHEN b.status = 'sending' THEN coalesce(b.key, b.idempotency_key) END,
            last_error = coalesce(b.suppressed, b.overtaken)
       FROM (SELECT b.*, g.key FROM becomes b LEFT JOIN gathered g ON (g.address, g.today) = (b.address, b.today)) b

@@ -1,6 +1,6 @@
 SELECT n.id, n.kind, n.status, m.external_ref AS mentor_ref, n.certification_expiry, n.threshold_day,
        coalesce(c.address, CASE WHEN n.coordinator_id IS NULL THEN o.fallback_address END) AS coordinator, n.attempt,
-       n.not_before, n.created_at, n.sent_at, n.last_error
+       n.not_before, n.created_at, n.sent_at, n.last_error, n.handled_by, n.handled_reason, n.handled_at
   FROM notifications n
   LEFT JOIN peer_mentors m ON m.id = n.mentor_id
   LEFT JOIN organisations o ON o.id = m.organisation_id

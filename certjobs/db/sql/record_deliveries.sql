@@ -13,7 +13,7 @@ WITH result AS (
            message_id = coalesce(r.message_id, n.message_id),
            last_error = r.error,
            sent_at = CASE WHEN r.outcome = 'sent' THEN clock_timestamp() ELSE n.sent_at END,
-           not_before = CASE WHEN r.outcome = 'failed' THEN clock_timestamp() + make_interval(secs => r.rest)
+           not_before = CASE WHEN r.outcome = 'failed' THEN statement_timestamp() + make_interval(secs => r.rest)
                              ELSE n.not_before END
       FROM result r
      WHERE n.id = ANY (CAST(:ids AS bigint[])) AND n.id = r.id AND n.status = 'sending' AND n.attempt = r.attempt
