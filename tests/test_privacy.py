@@ -142,6 +142,9 @@ def test_an_erased_mentor_is_nowhere(certjobs: Certjobs, database: TestDatabase,
     assert all(found_in(database, word) for word in PERSONAL)
     document = done(certjobs, *ERASE)
     assert (document["erased"], document["dry_run"]) == (True, False)
+    kept = [(word, found) for word in PERSONAL if (found := found_in(database, word))]
+    assert kept == [("ZREF-4711", {"sync_queue.mentor_ref"})], "the website must be told whom to take off"
+    done(certjobs, "orgs", "set", "HLF", "--no-website-sync", "--reason", "no website")
     assert [(word, found) for word in PERSONAL if (found := found_in(database, word))] == []
     night(certjobs, database, env=CONSOLE)
     assert done(certjobs, "approve", hash_, "--reason", "known")["mentors"] == []
@@ -439,6 +442,10 @@ MADE = {
     f" SELECT '2026-01-01', 902, count(*), 'due', '2026-01-01', {MOMENT} FROM cert_expiry_reminders",
     "notice_snoozes": "(mentor_id, coordinator_id, threshold_day, until, actor, created_at)"
     f" SELECT 902, 903, count(*), '2026-01-01', 'x', {MOMENT} FROM notice_snoozes",
+    "sync_queue": "(mentor_id, organisation_id, operation, status, triggered_by_event, actor, created_at, finished_at)"
+    f" SELECT 902, 1, 'remove', status, 'paused', 'x', {MOMENT}, {MOMENT} FROM unnest(ARRAY['done', 'dead']) AS status",
+    "reconciliation_log": "(finding, mentor_id, detail, actor, created_at, cleared_at)"
+    f" VALUES ('warning', 902, 'x', 'x', {MOMENT}, {MOMENT})",
     "scheduler_run_log": "(run_id, job_name, trigger, started_at, finished_at, status, host, version, actor)"
     f" VALUES (gen_random_uuid(), 'expiry-check', 'schedule', {MOMENT}, {MOMENT}, 'succeeded', 'h', '1', 'x')",
     "guarded_sets": "(hash, job_name, organisation_id, size, refused_at)"
@@ -487,6 +494,8 @@ def test_retention_deletes_what_is_old(certjobs: Certjobs, database: TestDatabas
         "mentor_status_events_deleted": 3,
         "certification_events_deleted": 3,
         "roster_events_deleted": 3,
+        "sync_queue_deleted": 6,
+        "reconciliation_log_deleted": 3,
         "scheduler_run_log_deleted": 3,
         "guarded_sets_deleted": 3,
     }
@@ -543,7 +552,7 @@ def test_retention_counts_from_the_day_given(certjobs: Certjobs, database: TestD
         make_history(database, days)
     day = database.one("SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date") - timedelta(days=10)
     assert certjobs("retention", "--as-of", day.isoformat(), env=RETENTION).exit_code == 0
-    assert set(history(database).values()) == {1, len(FINISHED)}
+    assert set(history(database).values()) == {1, 2, len(FINISHED)}  # two operations, five notices
 
 
 def test_retention_keeps_what_is_still_owed(certjobs: Certjobs, database: TestDatabase) -> None:

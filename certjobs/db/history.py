@@ -24,6 +24,8 @@ class History:
         "mentor_status_events",
         "certification_events",
         "roster_events",
+        "sync_queue",
+        "reconciliation_log",
         "scheduler_run_log",
         "guarded_sets",
     )

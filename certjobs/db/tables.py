@@ -276,6 +276,87 @@ notice_snoozes = sa.Table(
     _moment("created_at", default=True),
 )
 
+_OPEN = sa.text("status IN ('pending', 'failed')")
+
+sync_queue = sa.Table(
+    "sync_queue",
+    metadata,
+    _id(),
+    sa.Column("mentor_id", sa.BigInteger, nullable=False, index=True),
+    sa.Column("mentor_ref", sa.Text),
+    sa.Column("organisation_id", sa.BigInteger, nullable=False),
+    sa.Column("certification_expiry", sa.Date),
+    sa.Column("operation", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False, server_default="pending"),
+    sa.Column("triggered_by_event", sa.Text, nullable=False),
+    sa.Column("explained", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("caused_by_run", sa.Uuid, index=True),
+    sa.Column("claimed_by_run", sa.Uuid, index=True),
+    sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("sent", sa.Text),
+    sa.Column("outcome", sa.Text),
+    _moment("not_before"),
+    _moment("leased_until"),
+    sa.Column("last_error", sa.Text),
+    _moment("created_at", default=True),
+    _moment("finished_at"),
+    sa.CheckConstraint("operation IN ('remove', 'restore')", name="operation"),
+    sa.CheckConstraint("sent IN ('remove', 'restore')", name="sent"),
+    sa.CheckConstraint("status IN ('pending', 'processing', 'done', 'failed', 'dead', 'superseded')", name="status"),
+)
+sa.Index("uq_sync_queue_open", sync_queue.c.mentor_id, unique=True, postgresql_where=_OPEN)
+sa.Index(
+    "uq_sync_queue_processing",
+    sync_queue.c.mentor_id,
+    unique=True,
+    postgresql_where=sa.text("status = 'processing'"),
+)
+sa.Index("ix_sync_queue_next", sync_queue.c.id, postgresql_where=_OPEN)
+sa.Index(
+    "ix_sync_queue_unexplained",
+    sync_queue.c.organisation_id,
+    sync_queue.c.id,
+    postgresql_where=sa.text("status IN ('pending', 'failed') AND operation = 'remove' AND NOT explained"),
+)
+sa.Index("ix_sync_queue_dead", sync_queue.c.id, postgresql_where=sa.text("status = 'dead'"))
+sa.Index("ix_sync_queue_created_at", sync_queue.c.created_at, postgresql_using="brin")
+
+website_listing = sa.Table(
+    "website_listing",
+    metadata,
+    sa.Column("mentor_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("listed", sa.Boolean, nullable=False),
+    _moment("acknowledged_at", default=True),
+    sa.Column("operation_id", sa.BigInteger),
+    sa.Column("run_id", sa.Uuid),
+)
+
+reconciliation_log = sa.Table(
+    "reconciliation_log",
+    metadata,
+    _id(),
+    sa.Column("finding", sa.Text, nullable=False),
+    sa.Column("mentor_id", sa.BigInteger),
+    sa.Column("certification_expiry_date", sa.Date),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("done", sa.Text),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("run_id", sa.Uuid),
+    _moment("created_at", default=True),
+    _moment("cleared_at"),
+    sa.CheckConstraint(
+        "finding IN ('missing', 'extra', 'unknown', 'duplicate', 'stuck', 'lagging', 'warning')", name="finding"
+    ),
+)
+sa.Index(
+    "ix_reconciliation_log_open",
+    reconciliation_log.c.mentor_id,
+    postgresql_where=sa.text("cleared_at IS NULL"),
+)
+sa.Index("ix_reconciliation_log_created_at", reconciliation_log.c.created_at, postgresql_using="brin")
+
 scheduler_run_log = sa.Table(
     "scheduler_run_log",
     metadata,

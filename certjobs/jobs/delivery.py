@@ -41,6 +41,7 @@ from certjobs.errors import (
     RateLimited,
     StatementFailed,
 )
+from certjobs.jobs.rests import SHORTEST_REST, Rests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -56,7 +57,6 @@ T = TypeVar("T")
 RETRY_AFTER = (15 * 60, 60 * 60, 4 * 60 * 60, 12 * 60 * 60)  # seconds that a notice rests after its n-th failure
 JITTER = 0.2  # so that what failed together does not come back together
 REST = 30.0  # seconds, where a channel asks for a rest and does not say how long
-SHORTEST_REST = 1.0  # seconds, also where it says none, so that rests come to an end
 LONGEST_REST = 300.0  # seconds that a run rests in all before it leaves what is left to a later one
 SLOW = 0.005  # seconds that a message takes, from which on more senders are worth it
 LOOK_AFTER = 0.05  # seconds between two looks at whether they are
@@ -195,15 +195,17 @@ class _Sending:
     scope: Scope
     stopped: CertjobsError | None = None
     stop: threading.Event = field(default_factory=threading.Event)
+    rests: Rests = field(init=False)
     waited: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _gate: threading.Lock = field(default_factory=threading.Lock)
     _added: list[int] = field(default_factory=list)
-    _rests: int = 0
-    _rested: float = 0.0
     _down: int = 0
     _why_down: str = ""
     _reached: bool = False
+
+    def __post_init__(self) -> None:
+        """Close the gate of this sending's rests to nobody."""
+        self.rests = Rests(self.ctx.sleep, self.stop, LONGEST_REST)
 
     def groups_added(self) -> Sequence[Sequence[int]]:
         """Return, in groups, what was owed to new coordinators since this was last asked."""
@@ -282,7 +284,7 @@ class _Sending:
     def _parcel(self, sender: Sender, ids: Sequence[int], shield: Callable[[], AbstractContextManager[None]]) -> None:
         """Claim, send and record, again after each rest until all of it is settled."""
         while not self.stop.is_set():
-            rests = self._turn()
+            rests = self.rests.turn()
             with shield():
                 claim = self._claim(ids)
                 rest = self._attempt(sender, claim, rests) if claim else None
@@ -293,11 +295,6 @@ class _Sending:
                 return
             if rest:
                 self._rest(rest, rests)
-
-    def _turn(self) -> int:
-        """Wait while somebody rests, and return how many rests there were."""
-        with self._gate:
-            return self._rests
 
     def _claim(self, ids: Sequence[int]) -> Claim | None:
         """Claim notices, or return None where the database will not have it."""
@@ -330,7 +327,7 @@ class _Sending:
         rest = None
         fresh_until = monotonic() + FRESH
         for message in claim.messages:
-            if rest is None and (self._rests != rests or (deliveries and monotonic() > fresh_until)):
+            if rest is None and (self.rests.begun != rests or (deliveries and monotonic() > fresh_until)):
                 rest = 0.0
             if rest is not None or self.stop.is_set():
                 deliveries += self._of(message, "released")
@@ -416,17 +413,9 @@ class _Sending:
         return [Delivery(notice.id, notice.attempt, outcome, message_id, error, rest) for notice in message.notices]
 
     def _rest(self, seconds: float, rests: int) -> None:
-        """Rest, and let all senders rest; not once more for what left before an earlier rest."""
-        with self._gate:
-            if rests != self._rests:
-                return
-            if self._rested + seconds > LONGEST_REST:
-                msg = f"The channel {self.notifier.name} asks for a longer rest than a run takes."
-                self._stop_for(_Rested(msg, hint="What is left stays owed; the next run goes on with it."))
-                return
-            self._rested += seconds
-            self._rests += 1  # from here on what was claimed before is not sent any more
-            self.ctx.sleep(seconds, self.stop)
+        if not self.rests.take(seconds, rests):
+            msg = f"The channel {self.notifier.name} asks for a longer rest than a run takes."
+            self._stop_for(_Rested(msg, hint="What is left stays owed; the next run goes on with it."))
 
     def _stop_for(self, exc: CertjobsError) -> None:
         with self._lock:

@@ -350,6 +350,21 @@ CREATE FUNCTION public.certjobs_days_left(certification_expiry date, today date)
 
 COMMENT ON FUNCTION public.certjobs_days_left(certification_expiry date, today date) IS 'Days until the last valid day; 0 on that day; null for a mentor who never had a certification.';
 
+CREATE FUNCTION public.certjobs_drop_operations() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE public.sync_queue q
+       SET status = 'superseded', last_error = 'The organisation is no longer synchronised.',
+           finished_at = clock_timestamp(), mentor_ref = NULL
+      FROM added n
+      JOIN removed o ON o.id = n.id AND o.website_sync AND NOT n.website_sync
+     WHERE q.organisation_id = n.id AND q.status IN ('pending', 'failed');
+    RETURN NULL;
+END
+$$;
+
 CREATE FUNCTION public.certjobs_expired(certification_expiry date, today date) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$ SELECT certification_expiry < today $$;
@@ -425,6 +440,20 @@ BEGIN
     WHEN 'roster_events' THEN
         DELETE FROM public.roster_events d
          WHERE d.id IN (SELECT e.id FROM public.roster_events e WHERE e.occurred_at < p_before LIMIT p_limit);
+    WHEN 'sync_queue' THEN
+        -- What is dead for a mentor still counts: it is not sent again by itself.
+        DELETE FROM public.sync_queue d
+         WHERE d.id IN (SELECT q.id FROM public.sync_queue q
+                         WHERE q.created_at < p_before AND q.finished_at < p_before
+                           AND (q.status IN ('done', 'superseded')
+                                OR q.status = 'dead'
+                                   AND NOT EXISTS (SELECT 1 FROM public.peer_mentors m WHERE m.id = q.mentor_id))
+                         LIMIT p_limit);
+    WHEN 'reconciliation_log' THEN
+        DELETE FROM public.reconciliation_log d
+         WHERE d.id IN (SELECT l.id FROM public.reconciliation_log l
+                         WHERE l.created_at < p_before AND l.cleared_at < p_before
+                         LIMIT p_limit);
     WHEN 'scheduler_run_log' THEN
         DELETE FROM public.scheduler_run_log d
          WHERE d.run_id IN (SELECT r.run_id FROM public.scheduler_run_log r
@@ -500,6 +529,16 @@ BEGIN
     RETURN NEW;
 END
 $$;
+
+CREATE FUNCTION public.certjobs_listing(website_sync boolean, status text, certification_expiry date, today date) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT CASE WHEN NOT website_sync THEN 'not ours'
+                WHEN status = 'active' AND certification_expiry >= today THEN 'listed'
+                ELSE 'not listed' END
+$$;
+
+COMMENT ON FUNCTION public.certjobs_listing(website_sync boolean, status text, certification_expiry date, today date) IS 'Whether a mentor is to be listed on a day: listed, not listed, or not ours where the organisation is not synchronised.';
 
 CREATE FUNCTION public.certjobs_notice_digest(kind text, mentor_ref text, expiry date, nth integer, address text) RETURNS text
     LANGUAGE sql STABLE
@@ -701,6 +740,123 @@ BEGIN
       JOIN public.organisations o ON o.id = t.organisation_id
       JOIN public.chapters ch ON ch.id = t.chapter_id
      ORDER BY t.expiry, t.id;
+END
+$$;
+
+CREATE FUNCTION public.certjobs_queue_changes() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $_$
+DECLARE
+    changed CONSTANT text := $statement$
+        SELECT c.*,
+               CASE WHEN c.after = 'listed' AND c.before <> 'listed' THEN 'restore'
+                    WHEN c.after <> 'listed' AND c.before <> 'not ours'
+                         AND c.status_before = 'active' AND c.expiry_before IS NOT NULL THEN 'remove' END AS operation,
+               CASE WHEN c.organisation_id <> c.organisation_before THEN 'moved'
+                    WHEN c.status <> c.status_before THEN
+                        CASE WHEN c.status = 'active' THEN 'reinstated'
+                             WHEN c.pause_reason = 'expired_cert' THEN 'expired_cert'
+                             ELSE 'paused' END
+                    WHEN c.after = 'listed' THEN 'renewed'
+                    ELSE 'withdrawn' END AS event
+          FROM (SELECT n.id, n.status, n.pause_reason, n.certification_expiry, n.organisation_id,
+                       o.status AS status_before, o.certification_expiry AS expiry_before,
+                       o.organisation_id AS organisation_before,
+                       public.certjobs_listing(h.website_sync, o.status, o.certification_expiry,
+                                               public.certjobs_today(h.time_zone)) AS before,
+                       public.certjobs_listing(g.website_sync, n.status, n.certification_expiry,
+                                               public.certjobs_today(g.time_zone)) AS after
+                  FROM added n
+                  JOIN removed o ON o.id = n.id
+                  JOIN public.organisations g ON g.id = n.organisation_id
+                  JOIN public.organisations h ON h.id = o.organisation_id
+                 WHERE (o.status, o.certification_expiry, o.organisation_id)
+                       IS DISTINCT FROM (n.status, n.certification_expiry, n.organisation_id)
+                   AND (g.website_sync OR h.website_sync)) c
+        $statement$;
+    queued bigint;
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM added n JOIN removed o ON o.id = n.id
+                    WHERE (o.status, o.certification_expiry, o.organisation_id)
+                          IS DISTINCT FROM (n.status, n.certification_expiry, n.organisation_id)) THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE $statement$
+        UPDATE public.sync_queue q
+           SET status = 'superseded', last_error = 'A later change has taken its place.', finished_at = clock_timestamp()
+          FROM ($statement$ || changed || $statement$) c
+         WHERE c.operation IS NOT NULL AND q.mentor_id = c.id AND q.status IN ('pending', 'failed')
+        $statement$;
+    EXECUTE $statement$
+        INSERT INTO public.sync_queue (mentor_id, organisation_id, certification_expiry, operation, triggered_by_event,
+                                       explained, actor, caused_by_run)
+        SELECT c.id, CASE c.operation WHEN 'remove' THEN c.organisation_before ELSE c.organisation_id END,
+               c.certification_expiry, c.operation, c.event,
+               c.event = 'expired_cert' AND public.certjobs_setting('run_id') IS NOT NULL,
+               public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
+          FROM ($statement$ || changed || $statement$) c
+         WHERE c.operation IS NOT NULL
+            ON CONFLICT DO NOTHING
+        $statement$;
+    GET DIAGNOSTICS queued = ROW_COUNT;
+    IF queued > 0 THEN
+        PERFORM pg_notify('certjobs_sync', '');
+    END IF;
+
+    -- Somebody made active again whom the website will not show: a person has to know.
+    EXECUTE $statement$
+        UPDATE public.reconciliation_log l
+           SET cleared_at = clock_timestamp()
+          FROM ($statement$ || changed || $statement$) c
+         WHERE l.mentor_id = c.id AND l.finding = 'warning' AND l.cleared_at IS NULL
+           AND (c.after <> 'not listed' OR c.status <> 'active')
+        $statement$;
+    EXECUTE $statement$
+        INSERT INTO public.reconciliation_log (finding, mentor_id, certification_expiry_date, detail, actor, run_id)
+        SELECT 'warning', c.id, c.certification_expiry,
+               'Made active without a valid certification: not listed, and paused again by the next night.',
+               public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
+          FROM ($statement$ || changed || $statement$) c
+         WHERE c.event = 'reinstated' AND c.after = 'not listed'
+        $statement$;
+    RETURN NULL;
+END
+$_$;
+
+CREATE FUNCTION public.certjobs_queue_departures() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    queued bigint;
+BEGIN
+    UPDATE public.reconciliation_log l SET cleared_at = clock_timestamp()
+      FROM removed o
+     WHERE l.mentor_id = o.id AND l.cleared_at IS NULL AND l.finding = 'warning';
+    UPDATE public.sync_queue q
+       SET status = 'superseded', last_error = 'A later change has taken its place.', finished_at = clock_timestamp()
+      FROM removed o
+     WHERE q.mentor_id = o.id AND q.status IN ('pending', 'failed') AND q.operation = 'restore';
+    UPDATE public.sync_queue q
+       SET mentor_ref = o.external_ref
+      FROM removed o
+     WHERE q.mentor_id = o.id AND q.status IN ('pending', 'failed', 'processing');
+    INSERT INTO public.sync_queue (mentor_id, mentor_ref, organisation_id, certification_expiry, operation,
+                                   triggered_by_event, actor, caused_by_run)
+    SELECT o.id, o.external_ref, o.organisation_id, o.certification_expiry, 'remove', 'removed', public.certjobs_actor(),
+           public.certjobs_setting('run_id')::uuid
+      FROM removed o
+      JOIN public.organisations h ON h.id = o.organisation_id AND h.website_sync
+     WHERE o.status = 'active' AND o.certification_expiry IS NOT NULL
+        OR EXISTS (SELECT 1 FROM public.website_listing w WHERE w.mentor_id = o.id AND w.listed)
+        OR EXISTS (SELECT 1 FROM public.sync_queue q WHERE q.mentor_id = o.id AND q.status = 'processing')
+        ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS queued = ROW_COUNT;
+    IF queued > 0 THEN
+        PERFORM pg_notify('certjobs_sync', '');
+    END IF;
+    RETURN NULL;
 END
 $$;
 
@@ -1044,6 +1200,29 @@ ALTER TABLE public.peer_mentors ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     CACHE 1
 );
 
+CREATE TABLE public.reconciliation_log (
+    id bigint NOT NULL,
+    finding text NOT NULL,
+    mentor_id bigint,
+    certification_expiry_date date,
+    detail text NOT NULL,
+    done text,
+    actor text NOT NULL,
+    run_id uuid,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    cleared_at timestamp with time zone,
+    CONSTRAINT ck_reconciliation_log_finding CHECK ((finding = ANY (ARRAY['missing'::text, 'extra'::text, 'unknown'::text, 'duplicate'::text, 'stuck'::text, 'lagging'::text, 'warning'::text])))
+);
+
+ALTER TABLE public.reconciliation_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.reconciliation_log_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.reminder_dispatch_log (
     id bigint NOT NULL,
     notification_id bigint NOT NULL,
@@ -1117,6 +1296,50 @@ CREATE TABLE public.scheduler_run_log (
     CONSTRAINT ck_scheduler_run_log_status CHECK ((status = ANY (ARRAY['running'::text, 'succeeded'::text, 'partial'::text, 'failed'::text, 'skipped'::text, 'abandoned'::text])))
 );
 
+CREATE TABLE public.sync_queue (
+    id bigint NOT NULL,
+    mentor_id bigint NOT NULL,
+    mentor_ref text,
+    organisation_id bigint NOT NULL,
+    certification_expiry date,
+    operation text NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    triggered_by_event text NOT NULL,
+    explained boolean DEFAULT false NOT NULL,
+    actor text NOT NULL,
+    caused_by_run uuid,
+    claimed_by_run uuid,
+    attempt integer DEFAULT 0 NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    sent text,
+    outcome text,
+    not_before timestamp with time zone,
+    leased_until timestamp with time zone,
+    last_error text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT ck_sync_queue_operation CHECK ((operation = ANY (ARRAY['remove'::text, 'restore'::text]))),
+    CONSTRAINT ck_sync_queue_sent CHECK ((sent = ANY (ARRAY['remove'::text, 'restore'::text]))),
+    CONSTRAINT ck_sync_queue_status CHECK ((status = ANY (ARRAY['pending'::text, 'processing'::text, 'done'::text, 'failed'::text, 'dead'::text, 'superseded'::text])))
+);
+
+ALTER TABLE public.sync_queue ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.sync_queue_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.website_listing (
+    mentor_id bigint NOT NULL,
+    listed boolean NOT NULL,
+    acknowledged_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    operation_id bigint,
+    run_id uuid
+);
+
 ALTER TABLE ONLY public.certjobs_schema_version
     ADD CONSTRAINT certjobs_schema_version_pkc PRIMARY KEY (version_num);
 
@@ -1162,6 +1385,9 @@ ALTER TABLE ONLY public.organisations
 ALTER TABLE ONLY public.peer_mentors
     ADD CONSTRAINT pk_peer_mentors PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.reconciliation_log
+    ADD CONSTRAINT pk_reconciliation_log PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.reminder_dispatch_log
     ADD CONSTRAINT pk_reminder_dispatch_log PRIMARY KEY (id);
 
@@ -1170,6 +1396,12 @@ ALTER TABLE ONLY public.roster_events
 
 ALTER TABLE ONLY public.scheduler_run_log
     ADD CONSTRAINT pk_scheduler_run_log PRIMARY KEY (run_id);
+
+ALTER TABLE ONLY public.sync_queue
+    ADD CONSTRAINT pk_sync_queue PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.website_listing
+    ADD CONSTRAINT pk_website_listing PRIMARY KEY (mentor_id);
 
 ALTER TABLE ONLY public.certifications
     ADD CONSTRAINT uq_certifications_external_ref UNIQUE (external_ref);
@@ -1229,6 +1461,10 @@ CREATE INDEX ix_peer_mentors_chapter_id ON public.peer_mentors USING btree (chap
 
 CREATE INDEX ix_peer_mentors_organisation_id ON public.peer_mentors USING btree (organisation_id);
 
+CREATE INDEX ix_reconciliation_log_created_at ON public.reconciliation_log USING brin (created_at);
+
+CREATE INDEX ix_reconciliation_log_open ON public.reconciliation_log USING btree (mentor_id) WHERE (cleared_at IS NULL);
+
 CREATE INDEX ix_reminder_dispatch_log_mentor_id ON public.reminder_dispatch_log USING btree (mentor_id);
 
 CREATE INDEX ix_reminder_dispatch_log_occurred_at ON public.reminder_dispatch_log USING brin (occurred_at);
@@ -1242,6 +1478,24 @@ CREATE INDEX ix_roster_events_occurred_at ON public.roster_events USING brin (oc
 CREATE INDEX ix_scheduler_run_log_recent ON public.scheduler_run_log USING btree (started_at DESC);
 
 CREATE INDEX ix_scheduler_run_log_running ON public.scheduler_run_log USING btree (job_name) WHERE (status = 'running'::text);
+
+CREATE INDEX ix_sync_queue_caused_by_run ON public.sync_queue USING btree (caused_by_run);
+
+CREATE INDEX ix_sync_queue_claimed_by_run ON public.sync_queue USING btree (claimed_by_run);
+
+CREATE INDEX ix_sync_queue_created_at ON public.sync_queue USING brin (created_at);
+
+CREATE INDEX ix_sync_queue_dead ON public.sync_queue USING btree (id) WHERE (status = 'dead'::text);
+
+CREATE INDEX ix_sync_queue_mentor_id ON public.sync_queue USING btree (mentor_id);
+
+CREATE INDEX ix_sync_queue_next ON public.sync_queue USING btree (id) WHERE (status = ANY (ARRAY['pending'::text, 'failed'::text]));
+
+CREATE INDEX ix_sync_queue_unexplained ON public.sync_queue USING btree (organisation_id, id) WHERE ((status = ANY (ARRAY['pending'::text, 'failed'::text])) AND (operation = 'remove'::text) AND (NOT explained));
+
+CREATE UNIQUE INDEX uq_sync_queue_open ON public.sync_queue USING btree (mentor_id) WHERE (status = ANY (ARRAY['pending'::text, 'failed'::text]));
+
+CREATE UNIQUE INDEX uq_sync_queue_processing ON public.sync_queue USING btree (mentor_id) WHERE (status = 'processing'::text);
 
 CREATE TRIGGER certjobs_append_only BEFORE TRUNCATE ON public.certification_events FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_refuse_rewriting();
 
@@ -1279,6 +1533,8 @@ CREATE TRIGGER certjobs_audit_removed AFTER DELETE ON public.peer_mentors REFERE
 
 CREATE TRIGGER certjobs_audit_status AFTER UPDATE ON public.peer_mentors REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_audit_status();
 
+CREATE TRIGGER certjobs_drop_operations AFTER UPDATE ON public.organisations REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_drop_operations();
+
 CREATE TRIGGER certjobs_expiry_deleted AFTER DELETE ON public.certifications REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_certifications_deleted();
 
 CREATE TRIGGER certjobs_expiry_given BEFORE INSERT ON public.peer_mentors FOR EACH ROW WHEN ((new.certification_expiry IS NOT NULL)) EXECUTE FUNCTION public.certjobs_keep_certification_expiry();
@@ -1304,6 +1560,10 @@ CREATE TRIGGER certjobs_only_forget BEFORE UPDATE ON public.reminder_dispatch_lo
 CREATE TRIGGER certjobs_only_forget BEFORE UPDATE ON public.roster_events FOR EACH ROW EXECUTE FUNCTION public.certjobs_only_forget();
 
 CREATE TRIGGER certjobs_pause_reason BEFORE INSERT OR UPDATE ON public.peer_mentors FOR EACH ROW WHEN (((new.status = 'paused'::text) <> (new.pause_reason IS NOT NULL))) EXECUTE FUNCTION public.certjobs_keep_pause_reason();
+
+CREATE TRIGGER certjobs_queue_changes AFTER UPDATE ON public.peer_mentors REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_queue_changes();
+
+CREATE TRIGGER certjobs_queue_departures AFTER DELETE ON public.peer_mentors REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_queue_departures();
 
 CREATE TRIGGER certjobs_settle_key BEFORE UPDATE OF status ON public.notifications FOR EACH ROW WHEN (((new.status = 'sending'::text) AND (old.attempt = 0))) EXECUTE FUNCTION public.certjobs_settle_key();
 
@@ -1334,6 +1594,8 @@ GRANT ALL ON FUNCTION public.certjobs_abandon_dead_runs(p_run_id uuid) TO certjo
 
 GRANT ALL ON FUNCTION public.certjobs_acquire_lock(p_job_name text, p_run_id uuid, p_holder text) TO certjobs_job;
 
+GRANT ALL ON FUNCTION public.certjobs_actor() TO certjobs_job;
+
 GRANT ALL ON FUNCTION public.certjobs_certification_end(expires_on date, withdrawn_on date) TO certjobs_job;
 
 GRANT ALL ON FUNCTION public.certjobs_days_left(certification_expiry date, today date) TO certjobs_job;
@@ -1344,6 +1606,8 @@ REVOKE ALL ON FUNCTION public.certjobs_forget(p_table text, p_before timestamp w
 GRANT ALL ON FUNCTION public.certjobs_forget(p_table text, p_before timestamp with time zone, p_limit integer) TO certjobs_job;
 
 GRANT ALL ON FUNCTION public.certjobs_furthest_day(today date, thresholds integer[]) TO certjobs_job;
+
+GRANT ALL ON FUNCTION public.certjobs_listing(website_sync boolean, status text, certification_expiry date, today date) TO certjobs_job;
 
 GRANT ALL ON FUNCTION public.certjobs_notice_digest(kind text, mentor_ref text, expiry date, nth integer, address text) TO certjobs_job;
 
@@ -1373,6 +1637,8 @@ GRANT ALL ON FUNCTION public.certjobs_session_start() TO certjobs_job;
 GRANT ALL ON FUNCTION public.certjobs_setting(name text) TO certjobs_job;
 
 GRANT ALL ON FUNCTION public.certjobs_threshold_bands(today date, thresholds integer[]) TO certjobs_job;
+
+GRANT ALL ON FUNCTION public.certjobs_today(time_zone text) TO certjobs_job;
 
 GRANT SELECT,INSERT ON TABLE public.guarded_set_members TO certjobs_job;
 
@@ -1436,6 +1702,8 @@ GRANT UPDATE(channel) ON TABLE public.notifications TO certjobs_job;
 
 GRANT SELECT ON TABLE public.peer_mentors TO certjobs_job;
 
+GRANT SELECT ON TABLE public.reconciliation_log TO certjobs_job;
+
 GRANT SELECT,INSERT ON TABLE public.reminder_dispatch_log TO certjobs_job;
 
 GRANT SELECT,INSERT ON TABLE public.scheduler_run_log TO certjobs_job;
@@ -1455,3 +1723,37 @@ GRANT UPDATE(exit_code) ON TABLE public.scheduler_run_log TO certjobs_job;
 GRANT UPDATE(error_message) ON TABLE public.scheduler_run_log TO certjobs_job;
 
 GRANT UPDATE(counts) ON TABLE public.scheduler_run_log TO certjobs_job;
+
+GRANT SELECT,INSERT ON TABLE public.sync_queue TO certjobs_job;
+
+GRANT UPDATE(mentor_ref) ON TABLE public.sync_queue TO certjobs_job;
+
+GRANT UPDATE(status) ON TABLE public.sync_queue TO certjobs_job;
+
+GRANT UPDATE(claimed_by_run) ON TABLE public.sync_queue TO certjobs_job;
+
+GRANT UPDATE(attempt) ON TABLE public.sync_queue TO certjobs_job;
+
+GRANT UPDATE(failures) ON TABLE public.sync_queue TO certjobs_job;
+
+GRANT UPDATE(sent) ON TABLE public.sync_queue TO certjobs_job;
+
+GRANT UPDATE(outcome) ON TABLE public.sync_queue TO certjobs_job;
+
+GRANT UPDATE(not_before) ON TABLE public.sync_queue TO certjobs_job;
+
+GRANT UPDATE(leased_until) ON TABLE public.sync_queue TO certjobs_job;
+
+GRANT UPDATE(last_error) ON TABLE public.sync_queue TO certjobs_job;
+
+GRANT UPDATE(finished_at) ON TABLE public.sync_queue TO certjobs_job;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.website_listing TO certjobs_job;
+
+GRANT UPDATE(listed) ON TABLE public.website_listing TO certjobs_job;
+
+GRANT UPDATE(acknowledged_at) ON TABLE public.website_listing TO certjobs_job;
+
+GRANT UPDATE(operation_id) ON TABLE public.website_listing TO certjobs_job;
+
+GRANT UPDATE(run_id) ON TABLE public.website_listing TO certjobs_job;

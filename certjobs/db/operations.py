@@ -1,0 +1,170 @@
+"""The outbox: operations on the public listing, taken under way and settled under attempt guards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from certjobs.db.guarded_sets import Refused
+from certjobs.db.sqlfiles import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
+
+    from certjobs.domain.syncing import Settled
+
+_BY_RUN = sa.text("SELECT status, count(*) AS number FROM sync_queue WHERE claimed_by_run = :run_id GROUP BY status")
+_TROUBLE = sa.text(
+    "SELECT coalesce(m.external_ref, q.mentor_ref, 'a mentor who is gone') AS mentor_ref, q.operation, q.status,"
+    " q.failures, q.last_error FROM sync_queue q LEFT JOIN peer_mentors m ON m.id = q.mentor_id"
+    " WHERE q.claimed_by_run = :run_id AND q.status IN ('dead', 'failed') ORDER BY q.status, q.id LIMIT :limit"
+)
+_SENT = sa.text(
+    "SELECT m.external_ref AS mentor_ref, q.sent, q.triggered_by_event, q.outcome FROM sync_queue q"
+    " JOIN peer_mentors m ON m.id = q.mentor_id"
+    " WHERE q.claimed_by_run = :run_id AND q.status = 'done' ORDER BY q.id LIMIT :limit"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An operation under way at its n-th attempt: how the portal knows the mentor, and whether to list them."""
+
+    id: int
+    attempt: int
+    mentor_ref: str
+    listed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a claim took: operations to send now, and how many there was nothing to send for."""
+
+    taken: Sequence[Claimed]
+    superseded: int
+
+    @property
+    def size(self) -> int:
+        """How many operations the claim looked at."""
+        return len(self.taken) + self.superseded
+
+
+@dataclass(frozen=True, slots=True)
+class Unexplained:
+    """The open removals of one organisation that no guarded pause explains, and the last of them."""
+
+    organisation_id: int
+    approved: int
+    unapproved: int
+    seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How many operations are open, under way and dead; in how many seconds the next one that waits is due, if any."""
+
+    open: int
+    processing: int
+    dead: int
+    next_in: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An operation that a run could not carry out."""
+
+    mentor_ref: str
+    operation: str
+    status: str
+    failures: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An operation that a run carried out: because of what, and how the portal took it."""
+
+    mentor_ref: str
+    operation: str
+    triggered_by_event: str
+    outcome: str
+
+
+class Operations:
+    """The outbox, on one transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def claim(self, *, limit: int, lease: float, job_name: str, guarded: Sequence[int], seen: int) -> Claims:
+        """Take at most ``limit`` open operations under way for ``lease`` seconds, each decided from the rule now.
+
+        Left where they are: those not due yet, those whose mentor has another under way, those another session holds,
+        and removals that nothing explains in ``guarded`` organisations or after the operation ``seen``, unless a person
+        approved them.
+        """
+        rows = self._connection.execute(
+            statement("claim_operations"),
+            {"limit": limit, "lease": lease, "job_name": job_name, "guarded": list(guarded), "seen": seen},
+        ).all()
+        taken = sorted(
+            (Claimed(row.id, row.attempt, row.ref, row.wanted == "restore") for row in rows if row.wanted is not None),
+            key=lambda each: each.id,
+        )
+        return Claims(taken, len(rows) - len(taken))
+
+    def finish(self, settled: Sequence[Settled], *, most: int) -> tuple[Mapping[str, int], int]:
+        """Record what became of operations; return how many have which status now, and how many were queued again.
+
+        One that is no longer this attempt's to record is left alone. What failed ``most`` times is dead.
+        """
+        rows = self._connection.execute(
+            statement("finish_operations"),
+            {
+                "ids": [each.operation_id for each in settled],
+                "attempts": [each.attempt for each in settled],
+                "outcomes": [each.outcome for each in settled],
+                "errors": [each.error for each in settled],
+                "rests": [each.rest for each in settled],
+                "most": most,
+            },
+        ).all()
+        statuses: dict[str, int] = {}
+        for row in rows:
+            statuses[row.status] = statuses.get(row.status, 0) + 1
+        return statuses, rows[0].again if rows else 0
+
+    def reclaim(self) -> int:
+        """Let operations whose lease has run out be taken again, and return how many that are."""
+        return self._connection.execute(statement("reclaim_operations")).rowcount
+
+    def unexplained(self, job_name: str) -> Sequence[Unexplained]:
+        """Return, by organisation, how many open removals no guarded pause explains."""
+        rows = self._connection.execute(statement("unexplained_removals"), {"job_name": job_name})
+        return [Unexplained(*row) for row in rows]
+
+    def refuse(self, organisation_id: int, job_name: str) -> Refused | None:
+        """Store those removals outside every approved set as one refused set; None where there are none any more."""
+        row = self._connection.execute(
+            statement("refuse_removals"), {"organisation_id": organisation_id, "job_name": job_name}
+        ).one_or_none()
+        return Refused(row.hash, row.size) if row else None
+
+    def depth(self) -> Depth:
+        """Return how much there is to do, and when."""
+        return Depth(*self._connection.execute(statement("queue_depth")).one())
+
+    def account(self, run_id: UUID) -> Mapping[str, int]:
+        """Return what became of every operation that a run took, by status."""
+        return {row.status: row.number for row in self._connection.execute(_BY_RUN, {"run_id": run_id})}
+
+    def trouble(self, run_id: UUID, limit: int) -> Sequence[Trouble]:
+        """Return operations that a run could not carry out, the dead first, at most ``limit``."""
+        return [Trouble(*row) for row in self._connection.execute(_TROUBLE, {"run_id": run_id, "limit": limit})]
+
+    def sent(self, run_id: UUID, limit: int) -> Sequence[Sent]:
+        """Return operations that a run carried out, in order, at most ``limit``."""
+        return [Sent(*row) for row in self._connection.execute(_SENT, {"run_id": run_id, "limit": limit})]

@@ -1,0 +1,62 @@
+-- What became of operations, where they are still this attempt's to record. One that failed for now, or was not tried,
+-- while a newer one is open gives way to it and hands on how long it has to wait. What the portal acknowledged is kept; and
+-- where the rule's answer is another by now, what would make it so is queued, unless something is open already.
+WITH result AS (
+    SELECT r.id, r.attempt, r.outcome, r.error, r.rest
+      FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS integer[]), CAST(:outcomes AS text[]), CAST(:errors AS text[]),
+                  CAST(:rests AS double precision[])) AS r (id, attempt, outcome, error, rest)
+), done AS (
+    UPDATE sync_queue q
+       SET status = CASE WHEN r.outcome IN ('done', 'absent') THEN 'done'
+                         WHEN r.outcome = 'refused' THEN 'dead'
+                         WHEN EXISTS (SELECT 1 FROM sync_queue newer
+                                       WHERE newer.mentor_id = q.mentor_id AND newer.status IN ('pending', 'failed'))
+                              THEN 'superseded'
+                         WHEN r.outcome = 'failed' AND q.failures + 1 >= :most THEN 'dead'
+                         WHEN r.outcome = 'failed' THEN 'failed'
+                         ELSE 'pending' END,
+           outcome = r.outcome,
+           failures = q.failures + CASE r.outcome WHEN 'failed' THEN 1 ELSE 0 END,
+           last_error = r.error,
+           not_before = CASE WHEN r.rest IS NOT NULL THEN statement_timestamp() + make_interval(secs => r.rest) END,
+           leased_until = NULL,
+           finished_at = clock_timestamp()
+      FROM result r
+     WHERE q.id = ANY (CAST(:ids AS bigint[])) AND q.id = r.id AND q.status = 'processing' AND q.attempt = r.attempt
+    RETURNING q.id, q.mentor_id, q.status, q.outcome, q.sent, q.not_before, q.organisation_id
+), handed_on AS (
+    UPDATE sync_queue newer
+       SET not_before = greatest(newer.not_before, d.not_before)
+      FROM done d
+     WHERE d.status = 'superseded' AND d.not_before IS NOT NULL
+       AND newer.mentor_id = d.mentor_id AND newer.status IN ('pending', 'failed')
+), known AS (
+    SELECT d.id, d.mentor_id, d.sent, d.outcome, m.id IS NOT NULL AS exists, m.organisation_id, m.certification_expiry,
+           certjobs_listing(o.website_sync, m.status, m.certification_expiry, certjobs_today(o.time_zone)) AS answer
+      FROM done d
+      LEFT JOIN peer_mentors m ON m.id = d.mentor_id
+      LEFT JOIN organisations o ON o.id = m.organisation_id
+     WHERE d.status IN ('done', 'dead')
+), acknowledged AS (
+    INSERT INTO website_listing (mentor_id, listed, operation_id, run_id)
+    SELECT k.mentor_id, k.sent = 'restore', k.id, certjobs_setting('run_id')::uuid
+      FROM known k
+     WHERE k.outcome IN ('done', 'absent') AND k.exists
+        ON CONFLICT (mentor_id) DO UPDATE
+           SET listed = EXCLUDED.listed, acknowledged_at = clock_timestamp(), operation_id = EXCLUDED.operation_id,
+               run_id = EXCLUDED.run_id
+), forgotten AS (
+    DELETE FROM website_listing w USING known k
+     WHERE w.mentor_id = k.mentor_id AND NOT k.exists AND k.outcome IN ('done', 'absent')
+), again AS (
+    INSERT INTO sync_queue (mentor_id, organisation_id, certification_expiry, operation, triggered_by_event, actor,
+                            caused_by_run)
+    SELECT k.mentor_id, k.organisation_id, k.certification_expiry,
+           CASE k.answer WHEN 'listed' THEN 'restore' ELSE 'remove' END, 'changed meanwhile', certjobs_actor(),
+           certjobs_setting('run_id')::uuid
+      FROM known k
+     WHERE k.answer = 'listed' AND k.sent = 'remove' OR k.answer = 'not listed' AND k.sent = 'restore'
+        ON CONFLICT DO NOTHING
+    RETURNING 1
+)
+SELECT d.id, d.status, (SELECT count(*) FROM again) AS again FROM done d

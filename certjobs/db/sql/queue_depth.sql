@@ -1,0 +1,13 @@
+-- How many operations are open, and when the next of them that is not due yet will be, or the lease of one whose worker's
+-- run is over runs out.
+SELECT (SELECT count(*) FROM sync_queue q WHERE q.status IN ('pending', 'failed')) AS open,
+       (SELECT count(*) FROM sync_queue q WHERE q.status = 'processing') AS processing,
+       (SELECT count(*) FROM sync_queue q WHERE q.status = 'dead') AS dead,
+       extract(epoch FROM least(
+           (SELECT min(q.not_before) FROM sync_queue q
+             WHERE q.status IN ('pending', 'failed') AND q.not_before > statement_timestamp()),
+           (SELECT min(q.leased_until) FROM sync_queue q
+             WHERE q.status = 'processing'
+               AND NOT EXISTS (SELECT 1 FROM scheduler_run_log r
+                                WHERE r.run_id = q.claimed_by_run AND r.status = 'running'))) - statement_timestamp())
+       ::double precision AS next_in

@@ -1,0 +1,11 @@
+DROP TRIGGER certjobs_drop_operations ON organisations;
+DROP FUNCTION certjobs_drop_operations();
+DROP TRIGGER certjobs_queue_departures ON peer_mentors;
+DROP FUNCTION certjobs_queue_departures();
+DROP TRIGGER certjobs_queue_changes ON peer_mentors;
+DROP FUNCTION certjobs_queue_changes();
+REVOKE ALL ON FUNCTION certjobs_today(text), certjobs_actor() FROM certjobs_job;
+DROP FUNCTION certjobs_listing(boolean, text, date, date);
+DROP TABLE reconciliation_log;
+DROP TABLE website_listing;
+DROP TABLE sync_queue;

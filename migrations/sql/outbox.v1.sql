@@ -1,0 +1,161 @@
+-- The rule on the public listing (DESIGN section 3, rule 7), said once.
+CREATE FUNCTION certjobs_listing(website_sync boolean, status text, certification_expiry date, today date) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT CASE WHEN NOT website_sync THEN 'not ours'
+                WHEN status = 'active' AND certification_expiry >= today THEN 'listed'
+                ELSE 'not listed' END
+$$;
+COMMENT ON FUNCTION certjobs_listing(boolean, text, date, date) IS
+    'Whether a mentor is to be listed on a day: listed, not listed, or not ours where the organisation is not synchronised.';
+
+-- Old and new rows are joined by statements that are planned anew each time, as in the audit. A mentor's row is locked by
+-- whoever changes it, so of two changes of one mentor the later sees the earlier one's operation.
+CREATE FUNCTION certjobs_queue_changes() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+    changed CONSTANT text := $statement$
+        SELECT c.*,
+               CASE WHEN c.after = 'listed' AND c.before <> 'listed' THEN 'restore'
+                    WHEN c.after <> 'listed' AND c.before <> 'not ours'
+                         AND c.status_before = 'active' AND c.expiry_before IS NOT NULL THEN 'remove' END AS operation,
+               CASE WHEN c.organisation_id <> c.organisation_before THEN 'moved'
+                    WHEN c.status <> c.status_before THEN
+                        CASE WHEN c.status = 'active' THEN 'reinstated'
+                             WHEN c.pause_reason = 'expired_cert' THEN 'expired_cert'
+                             ELSE 'paused' END
+                    WHEN c.after = 'listed' THEN 'renewed'
+                    ELSE 'withdrawn' END AS event
+          FROM (SELECT n.id, n.status, n.pause_reason, n.certification_expiry, n.organisation_id,
+                       o.status AS status_before, o.certification_expiry AS expiry_before,
+                       o.organisation_id AS organisation_before,
+                       public.certjobs_listing(h.website_sync, o.status, o.certification_expiry,
+                                               public.certjobs_today(h.time_zone)) AS before,
+                       public.certjobs_listing(g.website_sync, n.status, n.certification_expiry,
+                                               public.certjobs_today(g.time_zone)) AS after
+                  FROM added n
+                  JOIN removed o ON o.id = n.id
+                  JOIN public.organisations g ON g.id = n.organisation_id
+                  JOIN public.organisations h ON h.id = o.organisation_id
+                 WHERE (o.status, o.certification_expiry, o.organisation_id)
+                       IS DISTINCT FROM (n.status, n.certification_expiry, n.organisation_id)
+                   AND (g.website_sync OR h.website_sync)) c
+        $statement$;
+    queued bigint;
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM added n JOIN removed o ON o.id = n.id
+                    WHERE (o.status, o.certification_expiry, o.organisation_id)
+                          IS DISTINCT FROM (n.status, n.certification_expiry, n.organisation_id)) THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE $statement$
+        UPDATE public.sync_queue q
+           SET status = 'superseded', last_error = 'A later change has taken its place.', finished_at = clock_timestamp()
+          FROM ($statement$ || changed || $statement$) c
+         WHERE c.operation IS NOT NULL AND q.mentor_id = c.id AND q.status IN ('pending', 'failed')
+        $statement$;
+    EXECUTE $statement$
+        INSERT INTO public.sync_queue (mentor_id, organisation_id, certification_expiry, operation, triggered_by_event,
+                                       explained, actor, caused_by_run)
+        SELECT c.id, CASE c.operation WHEN 'remove' THEN c.organisation_before ELSE c.organisation_id END,
+               c.certification_expiry, c.operation, c.event,
+               c.event = 'expired_cert' AND public.certjobs_setting('run_id') IS NOT NULL,
+               public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
+          FROM ($statement$ || changed || $statement$) c
+         WHERE c.operation IS NOT NULL
+            ON CONFLICT DO NOTHING
+        $statement$;
+    GET DIAGNOSTICS queued = ROW_COUNT;
+    IF queued > 0 THEN
+        PERFORM pg_notify('certjobs_sync', '');
+    END IF;
+
+    -- Somebody made active again whom the website will not show: a person has to know.
+    EXECUTE $statement$
+        UPDATE public.reconciliation_log l
+           SET cleared_at = clock_timestamp()
+          FROM ($statement$ || changed || $statement$) c
+         WHERE l.mentor_id = c.id AND l.finding = 'warning' AND l.cleared_at IS NULL
+           AND (c.after <> 'not listed' OR c.status <> 'active')
+        $statement$;
+    EXECUTE $statement$
+        INSERT INTO public.reconciliation_log (finding, mentor_id, certification_expiry_date, detail, actor, run_id)
+        SELECT 'warning', c.id, c.certification_expiry,
+               'Made active without a valid certification: not listed, and paused again by the next night.',
+               public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
+          FROM ($statement$ || changed || $statement$) c
+         WHERE c.event = 'reinstated' AND c.after = 'not listed'
+        $statement$;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER certjobs_queue_changes AFTER UPDATE ON peer_mentors
+    REFERENCING OLD TABLE AS removed NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION certjobs_queue_changes();
+
+-- A mentor whose row ends leaves the website too; how it knows them is kept until that is done.
+CREATE FUNCTION certjobs_queue_departures() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+    queued bigint;
+BEGIN
+    UPDATE public.reconciliation_log l SET cleared_at = clock_timestamp()
+      FROM removed o
+     WHERE l.mentor_id = o.id AND l.cleared_at IS NULL AND l.finding = 'warning';
+    UPDATE public.sync_queue q
+       SET status = 'superseded', last_error = 'A later change has taken its place.', finished_at = clock_timestamp()
+      FROM removed o
+     WHERE q.mentor_id = o.id AND q.status IN ('pending', 'failed') AND q.operation = 'restore';
+    UPDATE public.sync_queue q
+       SET mentor_ref = o.external_ref
+      FROM removed o
+     WHERE q.mentor_id = o.id AND q.status IN ('pending', 'failed', 'processing');
+    INSERT INTO public.sync_queue (mentor_id, mentor_ref, organisation_id, certification_expiry, operation,
+                                   triggered_by_event, actor, caused_by_run)
+    SELECT o.id, o.external_ref, o.organisation_id, o.certification_expiry, 'remove', 'removed', public.certjobs_actor(),
+           public.certjobs_setting('run_id')::uuid
+      FROM removed o
+      JOIN public.organisations h ON h.id = o.organisation_id AND h.website_sync
+     WHERE o.status = 'active' AND o.certification_expiry IS NOT NULL
+        OR EXISTS (SELECT 1 FROM public.website_listing w WHERE w.mentor_id = o.id AND w.listed)
+        OR EXISTS (SELECT 1 FROM public.sync_queue q WHERE q.mentor_id = o.id AND q.status = 'processing')
+        ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS queued = ROW_COUNT;
+    IF queued > 0 THEN
+        PERFORM pg_notify('certjobs_sync', '');
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER certjobs_queue_departures AFTER DELETE ON peer_mentors
+    REFERENCING OLD TABLE AS removed
+    FOR EACH STATEMENT EXECUTE FUNCTION certjobs_queue_departures();
+
+-- What is no longer ours is not sent. Switched on, nothing is queued: the first contact is a comparison.
+CREATE FUNCTION certjobs_drop_operations() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    UPDATE public.sync_queue q
+       SET status = 'superseded', last_error = 'The organisation is no longer synchronised.',
+           finished_at = clock_timestamp(), mentor_ref = NULL
+      FROM added n
+      JOIN removed o ON o.id = n.id AND o.website_sync AND NOT n.website_sync
+     WHERE q.organisation_id = n.id AND q.status IN ('pending', 'failed');
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER certjobs_drop_operations AFTER UPDATE ON organisations
+    REFERENCING OLD TABLE AS removed NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION certjobs_drop_operations();
+
+GRANT EXECUTE ON FUNCTION certjobs_listing(boolean, text, date, date), certjobs_today(text), certjobs_actor()
+   TO certjobs_job;
+GRANT SELECT ON sync_queue, website_listing, reconciliation_log TO certjobs_job;
+GRANT INSERT ON sync_queue, website_listing TO certjobs_job;
+GRANT UPDATE (status, claimed_by_run, attempt, failures, sent, outcome, not_before, leased_until, last_error, finished_at,
+              mentor_ref) ON sync_queue TO certjobs_job;
+GRANT UPDATE (listed, acknowledged_at, operation_id, run_id) ON website_listing TO certjobs_job;
+GRANT DELETE ON website_listing TO certjobs_job;
