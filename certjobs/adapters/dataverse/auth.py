@@ -261,7 +261,7 @@ def _error(body: bytes) -> tuple[str, list[int]]:
     numbers = [each for each in codes if type(each) is int] if isinstance(codes, list) else []
     if not numbers:
         numbers = [int(each) for each in _CODE.findall(str(found.get("error_description", "")))[:1]]
-    return (name if name in ERRORS | PASSING_ERRORS else ""), numbers[:3]
+    return (name if isinstance(name, str) and name in ERRORS | PASSING_ERRORS else ""), numbers[:3]
 
 
 def _grant(body: bytes) -> Grant:
