@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from certjobs.ports import Clock
 
-OK = 200
-
 
 class AzureTokens(KeptTokens):
     """Tokens for a certificate, or for a federated token that the platform mounts as a file and renews."""
@@ -74,6 +72,7 @@ class AzureTokens(KeptTokens):
         from azure.core.exceptions import AzureError
 
         seen: list[tuple[int, bytes]] = []
+        reached = True
 
         def see(response: Any) -> None:
             seen.append((response.http_response.status_code, response.http_response.body()))
@@ -81,15 +80,17 @@ class AzureTokens(KeptTokens):
         try:
             with self._credential(see) as credential:
                 found = credential.get_token(self._app.scope)
-        except (AzureError, ValueError, TypeError) as exc:
-            status, body = seen[-1] if seen else (OK, b"")
-            judge(self._app, status, body)
-            if not seen and not isinstance(exc, AzureError):
+                # The library counts from the machine's own clock, so what is left is told by that one.
+                return Grant(found.token, found.expires_on - datetime.now(UTC).timestamp())
+        except AzureError:
+            reached = bool(seen)
+        except (ValueError, TypeError) as exc:
+            if not seen:
                 raise self._unusable(exc) from None
-            msg = f"{ENTRA} cannot be reached" if not seen else f"{ENTRA} answered something else than a token"
-            raise Later(msg) from None
-        # The library counts from the machine's own clock, so what is left is told by that one.
-        return Grant(found.token, found.expires_on - datetime.now(UTC).timestamp())
+        if reached:
+            judge(self._app, *seen[-1])
+        msg = f"{ENTRA} answered something else than a token" if reached else f"{ENTRA} cannot be reached"
+        raise Later(msg)
 
     def _credential(self, see: Callable[[Any], None]) -> Any:
         """Return the library's credential, its file read now."""
