@@ -566,7 +566,17 @@ def test_09_what_never_works(status: int) -> None:
     assert len(service.requests) == 2
 
 
-@pytest.mark.parametrize("reply", [error(502), error(503), error(504), Reply(misbehaves="drop")])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        error(502),
+        error(503),
+        error(504),
+        Reply(misbehaves="drop"),
+        Reply(200, {}, b'{"value": []}', "short"),
+        Reply(200, {}, b'{"value": []}  ', "short"),
+    ],
+)
 def test_09_reading_tries_again(reply: Reply) -> None:
     """Reading is tried four times where the trouble may pass, and then the portal is unavailable."""
     replies = [reply, reply, reply, answer(200, {"value": []}), *[reply] * 4]
@@ -1050,7 +1060,7 @@ def answers(draw: st.DrawFn) -> Drawn:
         return case("Content-Type: multipart/mixed; boundary=" + (f'"{inner}"' if quoted else inner))
 
     def one(status: int) -> bytes:
-        body = f'{{"error":{{"code":"{CODES.get(status, "")}","message":"--{boundary} HTTP/1.1 204"}}}}'
+        body = f'{{"error":{{"code":"{CODES.get(status, "")}","message":"HTTP/1.1 204"}}}} --{boundary}'
         lines = [case("Content-Type: application/http"), case("Content-Transfer-Encoding: binary"), ""]
         lines += [f"HTTP/1.1 {status} Any", case("OData-Version: 4.0")]
         lines += [case("Retry-After: 7")] if status == 429 else []
@@ -1080,6 +1090,21 @@ def answers(draw: st.DrawFn) -> Drawn:
         for status in statuses
     ]
     return Drawn(named(boundary).split(": ", 1)[1], preamble + joined(boundary, pieces), parts)
+
+
+def test_13_a_change_set_that_has_no_end() -> None:
+    """What follows a change set that breaks off is not read: nobody knows how many requests the set answered."""
+    head = "--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n"
+    inner = f"--c\r\nContent-Type: application/http\r\n\r\n{part(204).decode()}\r\n"
+    after = f"--b\r\nContent-Type: application/http\r\n\r\n{part(404).decode()}\r\n--b--\r\n"
+    for broken in (f"{head}{inner}{inner}{after}", f"{head.replace('=c', '')}{inner}{after}"):
+        found = batches.parse("multipart/mixed; boundary=b", broken.encode(), 5)
+        assert not found.whole
+        assert [each.status for each in found.parts] in ([204], [])
+    deeper = (
+        head + head.replace("--b", "--c").replace("=c", "=d") + inner.replace("--c", "--d") + "--d--\r\n--c--\r\n--b--"
+    )
+    assert batches.parse("multipart/mixed; boundary=b", deeper.encode(), 5) == batches.Answered([], whole=False)
 
 
 @given(answers(), st.integers(0, 3))

@@ -134,7 +134,7 @@ def _split(body: bytes, boundary: bytes) -> tuple[list[bytes], bool]:
             closing = body.startswith(b"--", after)
             end = body.find(b"\n", after)
             rest = body[after + 2 * closing : end if end >= 0 else len(body)]
-            if not rest.strip(b" \t") and (closing or end >= 0):
+            if not rest.strip(b" \t"):
                 if begin is not None:
                     pieces.append(body[begin:at])
                 if closing:
