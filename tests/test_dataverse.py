@@ -28,9 +28,10 @@ from hypothesis import strategies as st
 
 from certjobs import logs
 from certjobs.adapters.dataverse import batch as batches
+from certjobs.adapters.dataverse import wire
 from certjobs.adapters.dataverse.auth import GRACE, ClientSecretTokens
 from certjobs.adapters.dataverse.client import LONGEST_RESTS, NOT_IN_A_KEY, DataversePortal
-from certjobs.errors import CertjobsError, ConfigurationError, CredentialsRejected, Unavailable
+from certjobs.errors import CertjobsError, ConfigurationError, CredentialsRejected, Terminated, Unavailable
 from certjobs.ports import Answer, Listing, ListingChange, ListingResult
 from tests.children.scripted import (
     TOKEN,
@@ -866,6 +867,34 @@ def test_tls(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError) as caught:
             portal("https://organisation.example.org", ca_file=str(wrong))
         assert str(tmp_path) not in text_of(caught.value)
+
+
+def test_an_answer_that_is_longer_than_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an answer that is longer than any can be, no more is read, and it is not taken for whole."""
+    monkeypatch.setattr(wire, "LONGEST_ANSWER", 1000)
+    long = multipart(*[part(204)] * 1000)
+    with scripted(
+        lambda request: long if request.method == "POST" else answer(200, {"value": rows(*"a" * 100)})
+    ) as service:
+        made = portal(service)
+        found = outcomes(apply(made, *many("+" * 1000)))
+        assert "failed" in found
+        assert "skipped" not in found
+        with pytest.raises(Unavailable, match="broke off"):
+            list(made.listed())
+
+
+@pytest.mark.parametrize("way", ["PATCH", "POST", "GET"])
+def test_a_signal_between_attempts(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGTERM while something is under way goes through at once: it is nothing to try again."""
+
+    def terminated(*_: object) -> None:
+        raise Terminated
+
+    monkeypatch.setattr("httpx.HTTPTransport.handle_request", terminated)
+    made = portal("http://127.0.0.1", tokens=tokens(Scripted(url="http://127.0.0.1")) if way == "POST" else Told())
+    with pytest.raises(Terminated):
+        made.check() if way == "GET" else apply(made, UNPUBLISH)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import urlencode
 
-from certjobs.adapters.dataverse.wire import Later, named, retried, service_at
+from certjobs.adapters.dataverse.wire import Later, named, origin_of, retried, service_at
 from certjobs.errors import ConfigurationError, CredentialsRejected, Unavailable
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class ClientSecretTokens(KeptTokens):
         self._app = App(
             named(tenant, "The tenant"),
             named(client_id, "The client id"),
-            service_at(resource, "the portal", timeout=timeout).origin,
+            origin_of(resource, "the portal"),
             "client secret",
         )
         self._secret = secret

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from certjobs.adapters.dataverse.auth import ENTRA, App, Grant, KeptTokens, judge
-from certjobs.adapters.dataverse.wire import Later, named, retried, service_at
+from certjobs.adapters.dataverse.wire import Later, named, origin_of, retried, service_at
 from certjobs.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class AzureTokens(KeptTokens):
         self._app = App(
             named(tenant, "The tenant"),
             named(client_id, "The client id"),
-            service_at(resource, "the portal", timeout=timeout).origin,
+            origin_of(resource, "the portal"),
             "certificate" if certificate_file is not None else "federated credential",
         )
         self._certificate_file = certificate_file

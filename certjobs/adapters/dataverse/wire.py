@@ -122,15 +122,27 @@ def service_at(url: str, name: str, *, timeout: float, ca_file: str | None = Non
     ConfigurationError, which repeats no address, for one that is none, for one that holds a user or a password, for one
     without TLS off this machine, and for a file or a proxy that cannot be used.
     """
-    found = _origin(url, name)
-    loopback = found.host in LOOPBACK_HOSTS
+    origin = origin_of(url, name)
+    found = httpx.URL(origin)
     return Service(
         name=name,
-        origin=f"{found.scheme}://{found.netloc.decode('ascii')}",
+        origin=origin,
         timeout=timeout,
         tls=_tls(ca_file) if found.scheme == "https" else None,
-        proxy=None if loopback else proxy_for(found, name),
+        proxy=None if found.host in LOOPBACK_HOSTS else proxy_for(found, name),
     )
+
+
+def origin_of(url: str, name: str) -> str:
+    """Return the scheme, host and port of an address that has nothing else, as ``service_at`` says."""
+    with suppress(httpx.InvalidURL, ValueError):
+        found = httpx.URL(url.strip())
+        schemes = ("http", "https") if found.host in LOOPBACK_HOSTS else ("https",)
+        bare = not found.userinfo and found.path in ("", "/") and not found.query and not found.fragment
+        if found.host and found.scheme in schemes and bare:
+            return f"{found.scheme}://{found.netloc.decode('ascii')}"
+    msg = f"The address of {name} must be https:// and a host (http:// only on this machine), with no user or path."
+    raise ConfigurationError(msg, hint="It must look like https://organisation.example.org.")
 
 
 def named(value: str, what: str) -> str:
@@ -167,17 +179,6 @@ def _log_retry(details: RetryDetails) -> None:
 
 # The library's own hook logs whatever an exception says, with its addresses. It has one set of hooks in a process.
 stamina.instrumentation.set_on_retry_hooks([_log_retry])
-
-
-def _origin(url: str, name: str) -> httpx.URL:
-    with suppress(httpx.InvalidURL, ValueError):
-        found = httpx.URL(url.strip())
-        schemes = ("http", "https") if found.host in LOOPBACK_HOSTS else ("https",)
-        bare = not found.userinfo and found.path in ("", "/") and not found.query and not found.fragment
-        if found.host and found.scheme in schemes and bare:
-            return found
-    msg = f"The address of {name} must be https:// and a host (http:// only on this machine), with no user or path."
-    raise ConfigurationError(msg, hint="It must look like https://organisation.example.org.")
 
 
 def _tls(ca_file: str | None) -> ssl.SSLContext:
