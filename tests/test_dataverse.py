@@ -888,13 +888,17 @@ def test_an_answer_that_is_longer_than_any(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_signal_between_attempts(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGTERM while something is under way goes through at once: it is nothing to try again."""
 
-    def terminated(*_: object) -> None:
+    tried: list[object] = []
+
+    def terminated(*arguments: object) -> None:
+        tried.append(arguments)
         raise Terminated
 
     monkeypatch.setattr("httpx.HTTPTransport.handle_request", terminated)
     made = portal("http://127.0.0.1", tokens=tokens(Scripted(url="http://127.0.0.1")) if way == "POST" else Told())
     with pytest.raises(Terminated):
         made.check() if way == "GET" else apply(made, UNPUBLISH)
+    assert len(tried) == 1
 
 
 @pytest.mark.parametrize(
