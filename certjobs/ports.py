@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import date, datetime
     from threading import Event
@@ -96,6 +96,85 @@ class Notifier(Protocol):
 
     def sender(self) -> AbstractContextManager[Sender]:
         """Open what sends: a connection, kept for many messages. It may connect only at the first message."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListingChange:
+    """One change to make on the public listing: this mentor is to be listed there, or not to be."""
+
+    mentor_ref: str
+    listed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListingResult:
+    """What became of one change.
+
+    ``outcome`` is ``done``; ``absent``: to be taken off, and the portal does not know the mentor, which is as good;
+    ``failed``: not now, or nobody knows, and the same again is safe; ``refused``: never; ``limited``: the portal asks
+    for a rest; ``skipped``: not tried. ``error`` is safe to store and to log: no secret, name or address in it.
+    """
+
+    outcome: str
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The portal's answer to a request: a result for each change, in their order.
+
+    ``rest`` is how many seconds the portal asks every worker to rest, or None where it does not ask.
+    """
+
+    results: Sequence[ListingResult]
+    rest: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A mentor as the portal shows one: our key there, and the portal's own id."""
+
+    mentor_ref: str | None
+    entry: str
+
+
+class PortalSession(Protocol):
+    """Makes changes on the listing, one request after the other; used by one thread."""
+
+    def apply(self, changes: Sequence[ListingChange]) -> Answer:
+        """Ask for changes in one request, and return what became of each.
+
+        The same changes again are safe. Never waits for a rest, nor tries again what failed: the caller does, who knows
+        what else changed meanwhile. Raises Unavailable when the portal cannot be reached at all and nothing left, and
+        CredentialsRejected when it does not accept us; then nothing is known to be done.
+        """
+
+
+class ListingPortal(Protocol):
+    """The public listing of mentors.
+
+    ``batch`` is how many changes one request may carry, ``concurrency`` how many requests may be under way at once.
+    """
+
+    name: str
+    batch: int
+    concurrency: int
+
+    def check(self) -> int | None:
+        """Make sure that the portal accepts us; return how many requests at once it recommends, where it says so.
+
+        Raises CredentialsRejected when it does not, and Unavailable when it cannot be asked.
+        """
+
+    def session(self) -> AbstractContextManager[PortalSession]:
+        """Open what makes changes: a connection, kept for many requests. It connects only at the first."""
+
+    def listed(self) -> Iterator[Sequence[Listing]]:
+        """Read everyone who is listed, page by page.
+
+        All or nothing: raises Unavailable, CredentialsRejected or CertjobsError where any page fails, and whoever reads
+        must then use none of it.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,17 +22,14 @@ import hashlib
 import hmac
 import json
 import ssl
-import time
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from certjobs import __version__
+from certjobs.adapters.http import BROKEN, NEVER_LEFT, Patience, proxy_for, refused_by_proxy, seconds_of, why
 from certjobs.config import LOOPBACK_HOSTS
 from certjobs.domain.delivery import PAUSE, rehearsed
 from certjobs.errors import (
@@ -45,7 +42,7 @@ from certjobs.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator
 
     from certjobs.ports import Clock, Message
 
@@ -54,13 +51,6 @@ SHORTEST_SECRET, LONGEST_SECRET = 24, 64  # bytes, as the scheme recommends
 SHORT_ANSWER = 16_384  # bytes
 LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY})
 UNKNOWN_TO_IT = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED})
-NEVER_LEFT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.UnsupportedProtocol,
-    httpx.ProxyError,
-    UnicodeError,  # a host that no name server can be asked for
-)
 
 
 class WebhookNotifier:
@@ -96,7 +86,7 @@ class WebhookNotifier:
         self.timeout = timeout
         self._redirect_to = redirect_to
         self._clock = clock
-        self._proxy = None if loopback else _proxy(self.url.scheme, self.url.host)
+        self._proxy = None if loopback else proxy_for(self.url, "the channel webhook")
         self._tls = ssl.create_default_context() if self.url.scheme == "https" else None
 
     @contextmanager
@@ -154,7 +144,7 @@ class WebhookNotifier:
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return
         if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and retry_after):
-            raise RateLimited(reason, self._seconds(retry_after))
+            raise RateLimited(reason, seconds_of(retry_after, self._clock))
         if status in UNKNOWN_TO_IT:
             if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
                 msg = f"The proxy before the service of the channel webhook does not accept us: it answered {status}."
@@ -170,18 +160,6 @@ class WebhookNotifier:
             raise DeliveryRefused(reason)
         raise DeliveryFailed(reason)
 
-    def _seconds(self, retry_after: str | None) -> float | None:
-        """Return the seconds of a Retry-After (whole seconds, or a date), or None where it is neither."""
-        text = (retry_after or "").strip()
-        if text.isascii() and text.isdigit() and len(text) < 10:  # noqa: PLR2004 - three centuries are enough
-            return float(text)
-        try:
-            moment = parsedate_to_datetime(text)
-        except (ValueError, OverflowError):
-            return None
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return max(0.0, (aware - self._clock.now()).total_seconds())
-
 
 class WebhookSender:
     """Posts one message after the other on connections it keeps.
@@ -193,7 +171,7 @@ class WebhookSender:
     def __init__(self, notifier: WebhookNotifier, transport: httpx.HTTPTransport) -> None:
         self._notifier = notifier
         self._transport = transport
-        self._patience = _Patience(notifier.timeout)
+        self._patience = Patience(notifier.timeout)
         self._extensions = {"timeout": httpx.Timeout(notifier.timeout).as_dict(), "trace": self._patience}
 
     def send(self, message: Message) -> str:
@@ -211,41 +189,13 @@ class WebhookSender:
                 with suppress(httpx.HTTPError):
                     _read_some(response)
         except NEVER_LEFT as exc:
-            if not (isinstance(exc, httpx.ProxyError) and str(exc).startswith("407")):
-                raise ChannelDown(_why(exc)) from None
+            if not refused_by_proxy(exc):
+                raise ChannelDown(why(exc, "the service")) from None
             status, retry_after = HTTPStatus.PROXY_AUTHENTICATION_REQUIRED.value, None
-        except (httpx.HTTPError, httpx.StreamError, ValueError) as exc:
-            raise DeliveryFailed(_why(exc)) from None
+        except BROKEN as exc:
+            raise DeliveryFailed(why(exc, "the service")) from None
         self._notifier.judge(status, retry_after)
         return key
-
-
-class _Patience:
-    """Waits so long for an answer in all, however it comes: the library waits so long for each part of it.
-
-    As the library's ``trace`` it learns of each connection, whose reading it bounds, and of each message that has gone.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self.until = 0.0
-
-    def __call__(self, event: str, values: Mapping[str, Any]) -> None:
-        if event.endswith("receive_response_headers.started"):
-            self.until = time.monotonic() + self._seconds
-        elif event.endswith(("connect_tcp.complete", "start_tls.complete")):
-            stream = values["return_value"]
-            stream.read = self._bounded(stream.read)
-
-    def _bounded(self, read: Callable[..., bytes]) -> Callable[..., bytes]:
-        def bounded(max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG001 - what is left counts
-            left = self.until - time.monotonic()
-            if left <= 0:
-                msg = "the answer took too long in all"
-                raise httpx.ReadTimeout(msg)
-            return read(max_bytes, timeout=left)
-
-        return bounded
 
 
 def _address(url: str) -> httpx.URL:
@@ -259,24 +209,6 @@ def _address(url: str) -> httpx.URL:
             return found
     msg = "CERTJOBS_NOTIFY_WEBHOOK_URL must be an https:// address (http:// only on this machine)."
     raise ConfigurationError(msg, hint="It must look like https://service.example.org/notices.")
-
-
-def _proxy(scheme: str, host: str) -> httpx.Proxy | None:
-    """Return the proxy that the environment names for a host, as other programs find it.
-
-    Raises ConfigurationError, which does not repeat it, for one that cannot be used: it may hold a password.
-    """
-    named = getproxies()
-    found = named.get(scheme) or named.get("all")
-    if not found or proxy_bypass(host):
-        return None
-    with suppress(httpx.InvalidURL, ValueError):
-        proxy = httpx.Proxy(found if "://" in found else f"http://{found}")
-        if proxy.url.host and proxy.url.scheme in ("http", "https"):
-            return proxy
-    msg = "The proxy that HTTPS_PROXY or ALL_PROXY names cannot be used for the channel webhook."
-    hint = "It must look like http://proxy.example.org:3128; or name the service in NO_PROXY."
-    raise ConfigurationError(msg, hint=hint)
 
 
 def _decoded(secret: str) -> bytes:
@@ -302,14 +234,3 @@ def _read_some(response: httpx.Response) -> None:
         left -= len(part)
         if left < 0:
             return
-
-
-def _why(exc: Exception) -> str:
-    """Say what kept a message from the service, without the exception's own words: they quote addresses."""
-    if isinstance(exc, httpx.TimeoutException):
-        return "the service did not answer in time"
-    if isinstance(exc, httpx.ConnectError | UnicodeError):
-        if isinstance(exc.__cause__, ssl.SSLError) or "CERTIFICATE" in str(exc).upper():
-            return "the service's certificate is not trusted"
-        return "the service cannot be reached"
-    return f"the connection to the service failed ({type(exc).__name__})"

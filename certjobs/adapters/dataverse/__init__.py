@@ -1,0 +1,1 @@
+"""The public listing in Microsoft Dataverse, spoken to by its Web API."""
