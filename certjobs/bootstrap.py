@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from certjobs import __version__, config, harness, logs, registry
-from certjobs.adapters.dry_run import RecordingNotifier
+from certjobs.adapters.dry_run import RecordingNotifier, RecordingPortal
 from certjobs.adapters.notify.console import ConsoleNotifier
 from certjobs.db import engine as db_engine
 from certjobs.db import schema
@@ -33,10 +33,12 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from certjobs.ports import Alerter, Notifier, Progress
+    from certjobs.adapters.dataverse.auth import TokenProvider
+    from certjobs.ports import Alerter, ListingPortal, Notifier, Progress
 
 T = TypeVar("T")
 MISSING_DATABASE = "No database is configured."
+TOKEN_TIMEOUT = 15.0  # seconds to wait for a connection to Entra ID, and for an answer
 
 
 class SystemClock:
@@ -131,7 +133,7 @@ class Environment:
             application_name=application_name,
             statement_timeout=self.settings.statement_timeout_seconds,
             lock_timeout=self.settings.lock_timeout_seconds,
-            sessions=1 + self.settings.notify_concurrency,
+            sessions=1 + max(self.settings.notify_concurrency, self.settings.sync_concurrency),
         )
         self._closing.callback(made.dispose)
         return made
@@ -189,6 +191,16 @@ class Environment:
         """Return a notifier that takes every message and sends none, where there is a channel."""
         channel = self.notifier
         return RecordingNotifier(channel) if channel is not None else None
+
+    @property
+    def portal(self) -> ListingPortal | None:
+        """The public listing, or None where none is set."""
+        return None if self.settings.portal == "none" else _dataverse(self.settings)
+
+    def dry_portal(self) -> ListingPortal | None:
+        """Return a portal that was asked whether it accepts us and takes changes without making them."""
+        portal = self.portal
+        return RecordingPortal(portal) if portal is not None else None
 
     def sleep(self, seconds: float, until: Event, /) -> None:
         """Wait so long, or until the event is set."""
@@ -262,6 +274,82 @@ def _needed(name: str, value: T | None, channel: str) -> T:
     if value is None:
         msg = f"The channel {channel} needs {config.PREFIX}{name}."
         raise ConfigurationError(msg, hint="Set it, or choose another channel with CERTJOBS_NOTIFY_CHANNEL.")
+    return value
+
+
+def _dataverse(settings: config.Settings) -> ListingPortal:
+    from certjobs.adapters.dataverse.client import DataversePortal
+
+    clock = SystemClock()
+    return DataversePortal(
+        _wanted("DATAVERSE_URL", settings.dataverse_url),
+        table=settings.dataverse_table,
+        key_column=settings.dataverse_key_column,
+        listed_column=settings.dataverse_listed_column,
+        id_column=settings.dataverse_id_column,
+        tokens=_tokens(settings, clock),
+        clock=clock,
+        sleep=clock.sleep,
+        api_version=settings.dataverse_api_version,
+        batch=settings.sync_batch_size,
+        concurrency=settings.sync_concurrency,
+        timeout=settings.sync_timeout_seconds,
+        relative_urls=settings.dataverse_relative_urls,
+        ca_file=str(settings.dataverse_ca_file) if settings.dataverse_ca_file else None,
+    )
+
+
+def _tokens(settings: config.Settings, clock: SystemClock) -> TokenProvider:
+    url = _wanted("DATAVERSE_URL", settings.dataverse_url)
+    tenant = _wanted("DATAVERSE_TENANT", settings.dataverse_tenant)
+    client_id = _wanted("DATAVERSE_CLIENT_ID", settings.dataverse_client_id)
+    ca_file = str(settings.dataverse_ca_file) if settings.dataverse_ca_file else None
+    timeout = min(settings.sync_timeout_seconds, TOKEN_TIMEOUT)
+    if settings.dataverse_credential == "secret":
+        from certjobs.adapters.dataverse.auth import ClientSecretTokens
+
+        def secret() -> str:
+            """Return the secret as it is now: rotated while this runs, it counts from the next token on."""
+            return _wanted("DATAVERSE_CLIENT_SECRET", config.load().dataverse_client_secret).get_secret_value()
+
+        secret()
+        return ClientSecretTokens(
+            authority=settings.dataverse_authority,
+            tenant=tenant,
+            client_id=client_id,
+            secret=secret,
+            resource=url,
+            timeout=timeout,
+            clock=clock,
+            sleep=clock.sleep,
+            ca_file=ca_file,
+        )
+    from certjobs.adapters.dataverse.azure import AzureTokens
+
+    certificate = settings.dataverse_credential == "certificate"
+    password = settings.dataverse_certificate_password
+    return AzureTokens(
+        authority=settings.dataverse_authority,
+        tenant=tenant,
+        client_id=client_id,
+        resource=url,
+        timeout=timeout,
+        clock=clock,
+        certificate_file=_wanted("DATAVERSE_CERTIFICATE_FILE", settings.dataverse_certificate_file)
+        if certificate
+        else None,
+        certificate_password=password.get_secret_value if certificate and password else None,
+        federated_token_file=None
+        if certificate
+        else _wanted("DATAVERSE_FEDERATED_TOKEN_FILE", settings.dataverse_federated_token_file),
+        ca_file=ca_file,
+    )
+
+
+def _wanted(name: str, value: T | None) -> T:
+    if value is None:
+        msg = f"The portal dataverse needs {config.PREFIX}{name}."
+        raise ConfigurationError(msg, hint="Set it, or set CERTJOBS_PORTAL=none to leave changes in the queue.")
     return value
 
 

@@ -161,6 +161,58 @@ class Settings(BaseSettings):
     send_days: str | None = Field(
         default=None, description="On which days somebody is told, as `mon-fri`. Unset means every day."
     )
+    portal: Literal["none", "dataverse"] = Field(
+        default="none",
+        description="Where the public listing of mentors is: `dataverse` (Microsoft Dynamics 365), or `none`: changes "
+        "stay in the queue.",
+    )
+    dataverse_url: str | None = Field(
+        default=None, description="The environment, as `https://example.crm4.dynamics.com`."
+    )
+    dataverse_tenant: str | None = Field(default=None, description="The tenant of Entra ID that gives tokens for it.")
+    dataverse_client_id: str | None = Field(default=None, description="The app registration that we are there.")
+    dataverse_credential: Literal["secret", "certificate", "workload"] = Field(
+        default="secret",
+        description="What proves it: a client secret or, with the extra `azure`, a certificate or workload identity.",
+    )
+    dataverse_client_secret: SecretStr | None = Field(
+        default=None, description="The client secret. Its file is read again each time a token is asked for."
+    )
+    dataverse_certificate_file: Path | None = Field(
+        default=None, description="The certificate with its private key, PEM or PKCS#12."
+    )
+    dataverse_certificate_password: SecretStr | None = Field(default=None, description="The password of that file.")
+    dataverse_federated_token_file: Path | None = Field(
+        default=None, description="The token of a workload identity, as the platform mounts it."
+    )
+    dataverse_authority: str = Field(
+        default="https://login.microsoftonline.com", description="Where Entra ID gives tokens."
+    )
+    dataverse_table: str = Field(default="contacts", description="The entity set that holds the mentors.")
+    dataverse_key_column: str = Field(
+        default="new_mentorid", description="Its alternate key, which holds the mentor's reference."
+    )
+    dataverse_listed_column: str = Field(
+        default="new_listed", description="Its column that says whether the website shows the mentor."
+    )
+    dataverse_id_column: str = Field(default="contactid", description="Its own id.")
+    dataverse_api_version: str = Field(default="9.2", description="The version of the Web API.")
+    dataverse_relative_urls: bool = Field(
+        default=False, description="Whether addresses inside a batch are relative, where a proxy needs that."
+    )
+    dataverse_ca_file: Path | None = Field(
+        default=None, description="Certificates to trust instead of the system's, for a private authority."
+    )
+    sync_batch_size: int = Field(default=100, ge=1, le=1000, description="How many changes one request carries.")
+    sync_concurrency: int = Field(
+        default=4,
+        ge=1,
+        le=32,
+        description="How many requests are under way at once; never more than the portal advises.",
+    )
+    sync_timeout_seconds: float = Field(
+        default=30, gt=0, le=120, description="Longest to wait for a connection to the portal, and for an answer."
+    )
     alert_webhook_url: WebhookUrl | None = Field(
         default=None, description="Where failures and guard refusals are posted as JSON (https)."
     )

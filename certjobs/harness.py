@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from certjobs.domain.days import Calendar
     from certjobs.domain.guard import Guard
     from certjobs.domain.quiet import Quiet
-    from certjobs.ports import Alerter, Log, Notifier, Progress
+    from certjobs.ports import Alerter, ListingPortal, Log, Notifier, Progress
     from certjobs.registry import JobSpec
 
 _NEVER_ALERT = frozenset({ExitCode.OK, ExitCode.LOCKED, ExitCode.INTERRUPTED, ExitCode.TERMINATED})
@@ -92,6 +92,13 @@ class Resources(Protocol):
 
     def dry_notifier(self) -> Notifier | None:
         """Return a notifier that records instead of sending."""
+
+    @property
+    def portal(self) -> ListingPortal | None:
+        """The public listing, or None where none is set."""
+
+    def dry_portal(self) -> ListingPortal | None:
+        """Return a portal that was asked what it recommends, and from now on records instead of changing."""
 
     @property
     def quiet(self) -> Quiet:
@@ -155,7 +162,8 @@ class _Run:
             self.counts["abandoned_found"] = abandoned
         self.session.beat()
         notifier = self.resources.notifier if self.spec.tells else None
-        return self._work(self.resources.live(self.row, fence), notifier)
+        portal = self.resources.portal if self.spec.syncs else None
+        return self._work(self.resources.live(self.row, fence), notifier, portal)
 
     def _check_one_database(self) -> None:
         """Raise where the run's own session and its units of work do not see the same database."""
@@ -168,10 +176,18 @@ class _Run:
         """Work, on one transaction that is rolled back."""
         self.resources.check_schema()
         notifier = self.resources.dry_notifier() if self.spec.tells else None
+        portal = self.resources.dry_portal() if self.spec.syncs else None
         with self.resources.dry(self.row) as database:
-            return self._work(database, notifier, dry_run=True)
+            return self._work(database, notifier, portal, dry_run=True)
 
-    def _work(self, database: Database | DryDatabase, notifier: Notifier | None, *, dry_run: bool = False) -> Outcome:
+    def _work(
+        self,
+        database: Database | DryDatabase,
+        notifier: Notifier | None,
+        portal: ListingPortal | None,
+        *,
+        dry_run: bool = False,
+    ) -> Outcome:
         return self.spec.function(
             JobContext(
                 run_id=self.row.run_id,
@@ -181,6 +197,7 @@ class _Run:
                 transaction=database.transaction,
                 shield=self.signals.shield,
                 notifier=notifier,
+                portal=portal,
                 progress=self.resources.progress,
                 log=self.log,
                 sleep=self.resources.sleep,

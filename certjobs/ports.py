@@ -153,12 +153,14 @@ class PortalSession(Protocol):
 class ListingPortal(Protocol):
     """The public listing of mentors.
 
-    ``batch`` is how many changes one request may carry, ``concurrency`` how many requests may be under way at once.
+    ``batch`` is how many changes one request may carry, ``concurrency`` how many requests may be under way at once,
+    ``patience`` how many seconds one call of ``apply`` takes at most.
     """
 
     name: str
     batch: int
     concurrency: int
+    patience: float
 
     def check(self) -> int | None:
         """Make sure that the portal accepts us; return how many requests at once it recommends, where it says so.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from certjobs.errors import UsageError
-from certjobs.jobs.options import ExpiryCheckOptions, RemindOptions, RetentionOptions
+from certjobs.jobs.options import ExpiryCheckOptions, RemindOptions, RetentionOptions, SyncOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ class JobSpec:
     """A job: its name, the function, the dataclass of its options, and whether only one run may work at a time.
 
     ``aliases`` are the names that the specification and its schedulers use. ``tells``: whether it sends notices, and so
-    needs the channel to be configured.
+    needs the channel to be configured; ``syncs``: whether it talks to the portal.
     """
 
     name: str
@@ -30,6 +30,7 @@ class JobSpec:
     exclusive: bool
     aliases: tuple[str, ...] = ()
     tells: bool = False
+    syncs: bool = False
 
     def make_options(self, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Any:
         """Return the job's options: what was given, else the default where the job knows it, else the job's own."""
@@ -50,6 +51,13 @@ def _remind(ctx: JobContext[RemindOptions]) -> Outcome:
     from certjobs.jobs.remind import remind
 
     return remind(ctx)
+
+
+def _sync(ctx: JobContext[SyncOptions]) -> Outcome:
+    """See ``jobs.sync``."""
+    from certjobs.jobs.sync import sync
+
+    return sync(ctx)
 
 
 def _retention(ctx: JobContext[RetentionOptions]) -> Outcome:
@@ -76,6 +84,15 @@ JOBS: tuple[JobSpec, ...] = (
         options=RemindOptions,
         exclusive=True,
         tells=True,
+    ),
+    JobSpec(
+        name="sync",
+        summary="Carry status changes to the public website.",
+        function=_sync,
+        options=SyncOptions,
+        exclusive=False,
+        aliases=("hlf_dynamics_sync",),
+        syncs=True,
     ),
     JobSpec(
         name="retention",

@@ -5,10 +5,13 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from certjobs.ports import Answer, ListingResult
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from certjobs.ports import Message, Notifier
+    from certjobs.ports import Listing, ListingChange, ListingPortal, Message, Notifier
 
 
 class RecordingNotifier:
@@ -29,3 +32,39 @@ class RecordingNotifier:
     def send(self, message: Message) -> str:
         """Pretend that the message went out."""
         return f"dry-run-{message.key[:16]}"
+
+
+class RecordingPortal:
+    """Take every change and make none; whoever reads sees the portal as it would be with them.
+
+    The real portal is asked at once whether it accepts us, for a dry-run must not wait for anybody while it holds
+    locks. One session, for a dry-run has one connection.
+    """
+
+    concurrency = 1
+
+    def __init__(self, portal: ListingPortal) -> None:
+        self._portal = portal
+        self._recommended = portal.check()
+        self._changes: dict[str, bool] = {}
+        self.name = portal.name
+        self.batch = portal.batch
+        self.patience = portal.patience
+
+    def check(self) -> int | None:
+        """Return what the portal said before."""
+        return self._recommended
+
+    def session(self) -> AbstractContextManager[RecordingPortal]:
+        """Return what records: itself."""
+        return nullcontext(self)
+
+    def apply(self, changes: Sequence[ListingChange]) -> Answer:
+        """Pretend that the changes were made."""
+        self._changes |= {change.mentor_ref: change.listed for change in changes}
+        return Answer([ListingResult("done") for _ in changes])
+
+    def listed(self) -> Iterator[Sequence[Listing]]:
+        """Read the portal's listing with the recorded changes over it."""
+        for page in self._portal.listed():
+            yield [each for each in page if each.mentor_ref is None or self._changes.get(each.mentor_ref, True)]

@@ -73,6 +73,7 @@ def _group(name: str, *, whole: bool = True) -> Part:
 _MODULES = {
     "expiry-check": "jobs",
     "remind": "jobs",
+    "sync": "jobs",
     "retention": "jobs",
     "run": "jobs",
     "runs": "runs",

@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("expiry-check", epilog=JOB_EXITS)(expiry_check)
     app.command("remind", epilog=JOB_EXITS)(remind)
+    app.command("sync", epilog=JOB_EXITS)(sync)
     app.command("retention", epilog=JOB_EXITS)(retention)
     app.command("run", epilog=JOB_EXITS)(run)
 
@@ -97,6 +98,36 @@ def remind(
         json=json,
         debug=debug,
     )
+
+
+def sync(
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=1, metavar="N", help="Send at most so many operations.", show_default=False),
+    ] = None,
+    as_of: AsOf = None,
+    dry_run: DryRun = False,
+    local: Local = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    r"""Carry status changes to the public website: take off who is no longer to be listed, restore who is again.
+
+    Every change of status, certification or organisation queued its operation when it was made. Each is decided from
+    the rule when it is sent, and the queue is worked through until it is empty. What fails rests and is tried again,
+    by this run where that is soon; what the portal will not have is dead, with its reason. Credentials are checked
+    first: where they are rejected nothing is tried and the exit code is 77.
+
+    A run that would take unusually many mentors off the website whom no guarded pause explains stores the set, takes
+    off none of them and exits 4 until a person approves it. With CERTJOBS_PORTAL=none everything stays in the queue.
+
+    \b
+    Examples:
+      certjobs sync
+      certjobs sync --dry-run
+      certjobs sync --limit 10 --json
+    """
+    _carry_out("sync", {"limit": limit}, as_of=as_of, dry_run=dry_run, local=local, json=json, debug=debug)
 
 
 def retention(

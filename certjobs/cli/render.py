@@ -34,6 +34,10 @@ def report(found: Report, *, as_json: bool) -> None:
     if details.get("reminded"):
         render_notices.reminded(details, dry_run=found.dry_run)
     render_notices.notices(outcome.counts, details)
+    if "sent" in details:
+        from certjobs.cli import render_sync
+
+        render_sync.synced(outcome.counts, details, dry_run=found.dry_run)
     for name, number in outcome.counts.items():
         if name.endswith("_deleted") and number:
             would = "would be deleted" if found.dry_run else "deleted"

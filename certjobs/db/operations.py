@@ -31,12 +31,16 @@ _SENT = sa.text(
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An operation under way at its n-th attempt: how the portal knows the mentor, and whether to list them."""
+    """An operation under way at its n-th attempt: how the portal knows the mentor, and whether to list them.
+
+    ``failures``: how often it failed so far.
+    """
 
     id: int
     attempt: int
     mentor_ref: str
     listed: bool
+    failures: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,11 @@ class Operations:
             {"limit": limit, "lease": lease, "job_name": job_name, "guarded": list(guarded), "seen": seen},
         ).all()
         taken = sorted(
-            (Claimed(row.id, row.attempt, row.ref, row.wanted == "restore") for row in rows if row.wanted is not None),
+            (
+                Claimed(row.id, row.attempt, row.ref, row.wanted == "restore", row.failures)
+                for row in rows
+                if row.wanted is not None
+            ),
             key=lambda each: each.id,
         )
         return Claims(taken, len(rows) - len(taken))
@@ -141,9 +149,9 @@ class Operations:
         """Let operations whose lease has run out be taken again, and return how many that are."""
         return self._connection.execute(statement("reclaim_operations")).rowcount
 
-    def unexplained(self, job_name: str) -> Sequence[Unexplained]:
-        """Return, by organisation, how many open removals no guarded pause explains."""
-        rows = self._connection.execute(statement("unexplained_removals"), {"job_name": job_name})
+    def unexplained(self, job_name: str, *, after: int) -> Sequence[Unexplained]:
+        """Return, by organisation, how many open removals after an operation no guarded pause explains."""
+        rows = self._connection.execute(statement("unexplained_removals"), {"job_name": job_name, "after": after})
         return [Unexplained(*row) for row in rows]
 
     def refuse(self, organisation_id: int, job_name: str) -> Refused | None:

@@ -54,6 +54,11 @@ class Organisations:
         msg = f"There is no organisation {code[:60]!r}."
         raise UsageError(msg, hint=f"Known: {', '.join(each.code for each in known)}.")
 
+    def by_id(self, organisation_id: int) -> Organisation:
+        """Return the organisation of an id that a row refers to."""
+        query = sa.select(*_COLUMNS).where(organisations.c.id == organisation_id)
+        return Organisation(*self._connection.execute(query).one())
+
     def chapters(self, organisation_id: int) -> dict[str, int]:
         """Return the chapters of an organisation by name."""
         rows = self._connection.execute(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from certjobs.db.history import History
     from certjobs.db.mentors import Mentors
     from certjobs.db.notifications import Notifications
+    from certjobs.db.operations import Operations
     from certjobs.db.organisations import Organisations
     from certjobs.db.reminders import Reminders
     from certjobs.db.roster import Roster
@@ -121,6 +122,13 @@ class Store:
         from certjobs.db.notifications import Notifications
 
         return Notifications(self._connection)
+
+    @cached_property
+    def operations(self) -> Operations:
+        """The outbox of operations on the public listing."""
+        from certjobs.db.operations import Operations
+
+        return Operations(self._connection)
 
     @cached_property
     def reminders(self) -> Reminders:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from certjobs.db.organisations import Organisation
     from certjobs.db.store import Store
     from certjobs.domain.days import Calendar
-    from certjobs.ports import Log, Notifier, Progress, Sleep
+    from certjobs.ports import ListingPortal, Log, Notifier, Progress, Sleep
 
 OptionsT = TypeVar("OptionsT")
 
@@ -38,6 +38,7 @@ class JobContext(Generic[OptionsT]):
     transaction: Callable[[], AbstractContextManager[Store]]
     shield: Callable[[], AbstractContextManager[None]]
     notifier: Notifier | None
+    portal: ListingPortal | None
     progress: Progress
     log: Log
     sleep: Sleep

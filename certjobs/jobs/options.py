@@ -32,6 +32,13 @@ class RemindOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class SyncOptions:
+    """``limit``: how many operations a run takes at most (None: all)."""
+
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RetentionOptions:
     """``retention_days``: how long history is kept (None: for ever); ``rows``: deleted in one transaction."""
 

@@ -43,6 +43,7 @@ THE_PORTAL = "the portal"
 NOT_IN_A_KEY = frozenset("/<>*%&:\\?+#")  # the service does not find a row by them, encoded or not
 PAGE = 5000  # rows, the most that the service gives at once
 REST, SHORTEST_REST, LONGEST_REST = 30.0, 1.0, 3600.0  # seconds: where it does not say, and whatever it says
+LONGEST_TOKEN = 150.0  # seconds that asking for a token takes with its retries
 LONGEST_RESTS = 1800.0  # seconds that one reading of the listing may rest in all
 DONE = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT})
 NOT_NOW = frozenset(
@@ -105,6 +106,8 @@ class DataversePortal:
             raise ConfigurationError(msg, hint="It must look like 9.2.")
         self.batch = batch
         self.concurrency = concurrency
+        # A connection and an answer, twice, and in between tokens, of whose retries an end is known.
+        self.patience = 4 * timeout + LONGEST_TOKEN
         self.service = service_at(url, THE_PORTAL, timeout=timeout, ca_file=ca_file)
         self.root = f"{self.service.origin}/api/data/v{version.group(1)}/"
         self.table = _column(table, "table")

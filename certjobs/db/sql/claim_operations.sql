@@ -40,4 +40,4 @@ UPDATE sync_queue q
        finished_at = CASE WHEN d.wanted IS NULL THEN clock_timestamp() END
   FROM decided d
  WHERE q.id = d.id
-RETURNING q.id, q.attempt, d.ref, d.wanted
+RETURNING q.id, q.attempt, q.failures, d.ref, d.wanted

@@ -6,6 +6,7 @@ WITH unexplained AS MATERIALIZED (
       LEFT JOIN peer_mentors m ON m.id = q.mentor_id
       LEFT JOIN organisations o ON o.id = m.organisation_id
      WHERE q.status IN ('pending', 'failed') AND q.operation = 'remove' AND NOT q.explained
+       AND q.id > :after
        AND (m.id IS NULL
             OR certjobs_listing(o.website_sync, m.status, m.certification_expiry, certjobs_today(o.time_zone))
                <> 'listed')

@@ -1,0 +1,54 @@
+"""What people see of operations on the public website."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from certjobs.cli.output import say, table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+WORDS = {"remove": "taken off", "restore": "listed"}
+
+
+def synced(counts: Mapping[str, int], details: Mapping[str, Any], *, dry_run: bool) -> None:
+    """Show what a run sent, what it could not, and what is left."""
+    sent, trouble = details["sent"], details["trouble"]
+    total = counts["removed"] + counts["restored"]
+    if sent:
+        more = f" (the first {len(sent)} of {total})" if total > len(sent) else ""
+        table(
+            f"{'Would be sent' if dry_run else 'Sent'} to the website{more}",
+            ("mentor", "now", "because of", "the portal"),
+            [
+                (
+                    each["mentor_ref"],
+                    WORDS[each["operation"]],
+                    each["triggered_by_event"],
+                    "did not know them" if each["outcome"] == "absent" else "acknowledged",
+                )
+                for each in sent
+            ],
+        )
+    if trouble:
+        table(
+            "Could not be sent",
+            ("mentor", "to be", "status", "failures", "why"),
+            [
+                (each["mentor_ref"], WORDS[each["operation"]], each["status"], each["failures"], each["error"])
+                for each in trouble
+            ],
+        )
+    words = {
+        "removed": "taken off",
+        "restored": "listed",
+        "superseded": "overtaken by later changes",
+        "again": "queued again",
+        "failed": "failed for now",
+        "dead": "given up",
+        "released": "put back",
+        "open": "still open",
+    }
+    parts = ", ".join(f"{counts[name]} {word}" for name, word in words.items() if counts.get(name))
+    say(f"Operations on the website: {parts}." if parts else "The website has nothing to learn.")

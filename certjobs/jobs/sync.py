@@ -1,0 +1,451 @@
+"""sync: carry what the listing rule says to the public website, operation by operation, until the queue is empty.
+
+1. Make sure that the portal accepts us; where it does not, nothing is tried.
+2. Ask the guard about removals that no guarded pause explains.
+3. Workers take operations under way, a lease each, decide them from the rule at that moment, send them packed into
+   requests, and settle them: done, failed for now, dead, or back in the queue.
+4. Wait a little for what failed a moment ago, and look again; what waits longer is left to a later run.
+
+Several runs may work side by side: a lease makes an operation one worker's, an attempt guard makes a late answer void,
+and of one mentor never two operations are under way. A portal that asks for a rest gets it from all workers of a run.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import nullcontext
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from certjobs.domain.outcome import Outcome, worst
+from certjobs.domain.syncing import MOST_FAILURES, Settled, rest_after
+from certjobs.domain.text import counted
+from certjobs.errors import (
+    CertjobsError,
+    ConfigurationError,
+    CredentialsRejected,
+    ExitCode,
+    StatementFailed,
+    Unavailable,
+)
+from certjobs.jobs.rests import Rests
+from certjobs.ports import ListingChange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
+    from contextlib import AbstractContextManager
+
+    from certjobs.db.operations import Claimed, Claims, Depth
+    from certjobs.jobs.context import JobContext
+    from certjobs.jobs.options import SyncOptions
+    from certjobs.ports import Advance, Answer, ListingPortal, PortalSession
+
+SHOWN = 50  # operations that a report names; the counts tell of all
+LEASE = 2.0  # times the longest that a request may take: so long an operation is one worker's
+LONGEST_REST = 600.0  # seconds that a run rests in all before it leaves what is left to a later one
+LONGEST_WAIT = 150.0  # seconds that a run waits in all for what failed a moment ago
+NO_LIMIT = 2**31
+DOWN = 3  # requests in a row that could not even be begun: then the portal is down
+SMALLER = 5  # times smaller becomes a request with each failure of what is in it, down to one operation
+
+
+def sync(ctx: JobContext[SyncOptions]) -> Outcome:
+    """Send the operations that are open, each as the rule wants it now.
+
+    Afterwards the portal has acknowledged what the rule says for every mentor whose operation was sent; what failed is
+    still open, or dead with its reason. Again is nothing. With no portal set nothing is claimed. Raises
+    CredentialsRejected and Unavailable before anything was tried.
+    """
+    portal = ctx.portal
+    if portal is None:
+        return _without_portal(ctx)
+    recommended = portal.check()
+    workers = max(1, min(portal.concurrency, recommended or portal.concurrency))
+    ctx.count(claimed=0, removed=0, restored=0, failed=0, dead=0, superseded=0, released=0, lost=0, again=0)
+    with ctx.transaction() as store:
+        depth = store.operations.depth()
+    run = _Syncing(ctx, portal, workers, left=ctx.options.limit or NO_LIMIT)
+    with ctx.progress.track("Syncing", min(depth.open, run.left), unit="operations") as advance:
+        run.until_done(advance)
+    return run.outcome()
+
+
+def _without_portal(ctx: JobContext[SyncOptions]) -> Outcome:
+    with ctx.transaction() as store:
+        depth = store.operations.depth()
+    ctx.count(open=depth.open)
+    waiting = f"{counted(depth.open, 'operation')} waiting" if depth.open else "nothing is waiting"
+    return Outcome(
+        ExitCode.OK,
+        ctx.counts,
+        f"No portal is set, so nothing is sent to the website; {waiting}.",
+        "Set CERTJOBS_PORTAL=dataverse and its settings to send them.",
+        {"portal": "none"},
+    )
+
+
+@dataclass(slots=True)
+class _Syncing:
+    """The work under way: what its workers share."""
+
+    ctx: JobContext[SyncOptions]
+    portal: ListingPortal
+    workers: int
+    left: int
+    rests: Rests = field(init=False)
+    stop: threading.Event = field(default_factory=threading.Event)
+    stopped: CertjobsError | None = None
+    guarded: dict[int, dict[str, Any]] = field(default_factory=dict)
+    depth: Depth | None = None
+    _vouched: dict[int, int] = field(default_factory=dict)
+    _seen: int = 0
+    _waited: float = 0.0
+    _down: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        """Open the gate."""
+        self.rests = Rests(self.ctx.sleep, self.stop, LONGEST_REST)
+
+    # Round after round.
+
+    def until_done(self, advance: Advance) -> None:
+        """Drain the queue, and again as long as something comes due soon."""
+        while True:
+            new = self._look()
+            before = self.ctx.counts["claimed"]
+            self._drain(advance)
+            with self.ctx.transaction() as store:
+                self.depth = store.operations.depth()
+            if self.stop.is_set() or self.left <= 0:
+                return
+            if new or self.ctx.counts["claimed"] > before:
+                continue  # what was claimed may have let something else come free
+            if not self._wait(self.depth.next_in):
+                return
+
+    def _wait(self, seconds: float | None) -> bool:
+        """Wait for what comes due next, where that is soon; tell whether it was."""
+        if seconds is None or self._waited + seconds > LONGEST_WAIT:
+            return False
+        seconds = max(seconds, 0.1)
+        self._waited += seconds
+        self.ctx.sleep(seconds, self.stop)
+        return True
+
+    def _look(self) -> bool:
+        """Take back what dead workers had, and ask the guard about removals that came since it was asked last.
+
+        Returns whether there were any that it lets through.
+        """
+        ctx, let_through = self.ctx, False
+        with ctx.transaction() as store:
+            reclaimed = store.operations.reclaim()
+            for each in store.operations.unexplained(ctx.job_name, after=self._seen):
+                self._seen = max(self._seen, each.seen)
+                number = self._vouched.get(each.organisation_id, 0) + each.unapproved
+                active = store.mentors.count_active(each.organisation_id, ctx.guard.enough_active(number))
+                if number <= ctx.guard.allowance(active) and each.organisation_id not in self.guarded:
+                    self._vouched[each.organisation_id] = number
+                    let_through = True
+                    continue
+                let_through = let_through or each.approved > 0
+                refused = store.operations.refuse(each.organisation_id, ctx.job_name)
+                if refused is not None:
+                    organisation = store.organisations.by_id(each.organisation_id)
+                    self.guarded[each.organisation_id] = {
+                        "organisation": organisation.code,
+                        "hash": refused.hash,
+                        "size": refused.size,
+                        "mentors": list(store.guarded_sets.members(refused.hash, SHOWN)),
+                    }
+                    ctx.log.warning(
+                        "sync.refused", organisation=organisation.code, set=refused.hash, operations=refused.size
+                    )
+        if reclaimed:
+            ctx.count(reclaimed=reclaimed)
+        return let_through
+
+    # Workers.
+
+    def _drain(self, advance: Advance) -> None:
+        """Let the workers work until nothing is left that may be taken now."""
+        if self.workers == 1:
+            with self.portal.session() as session:
+                self._work(session, self.ctx.shield, advance)
+            return
+        from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
+        def work() -> None:
+            with self.portal.session() as session:
+                self._work(session, nullcontext, advance)
+
+        futures: list[Future[None]] = []
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="worker") as pool:
+            try:
+                futures += [pool.submit(copy_context().run, work) for _ in range(self.workers)]
+                wait(futures, return_when=FIRST_EXCEPTION)
+            finally:
+                if not all(future.done() and future.exception() is None for future in futures):
+                    self.stop.set()  # a signal, or one that broke: the others finish the request they have in hand
+        for future in futures:
+            future.result()
+
+    def _work(
+        self, session: PortalSession, shield: Callable[[], AbstractContextManager[None]], advance: Advance
+    ) -> None:
+        """Claim, send and settle until nothing is left; what was sent is settled with the next claim."""
+        settled: list[Settled] = []
+        try:
+            while not self.stop.is_set():
+                rests = self.rests.turn()
+                with shield():
+                    claims = self._claim(settled)
+                    settled = []
+                    if claims is None or not claims.size:
+                        return
+                    settled, rest = self._send_all(session, claims.taken, rests)
+                    with self._lock:
+                        advance(claims.size)
+                    if rest is not None:
+                        self._finish(settled)
+                        settled = []
+                if rest is not None and not self.rests.take(rest, rests):
+                    self._stop_for(_rested(self.portal.name))
+        finally:
+            self._finish(settled)
+
+    def _claim(self, settled: Sequence[Settled]) -> Claims | None:
+        """Settle what was sent and take what is next, in one transaction; None where the database will not have it."""
+        with self._lock:
+            limit = min(self.portal.batch, self.left)
+            self.left -= limit
+        try:
+            with self.ctx.transaction() as store:
+                finished = store.operations.finish(settled, most=MOST_FAILURES) if settled else ({}, 0)
+                claims = self._taken(store, limit)
+        except StatementFailed:
+            # Whichever of the two it was: settle what can be settled, and take again.
+            self._finish(settled)
+            finished = ({}, 0)
+            try:
+                with self.ctx.transaction() as store:
+                    claims = self._taken(store, limit)
+            except StatementFailed as exc:
+                self.ctx.log.warning("sync.not_claimed", error=exc.reason)
+                claims = None
+        else:
+            self._count_finished(settled, finished)
+        with self._lock:
+            self.left += limit - (claims.size if claims else 0)
+            if claims:
+                self.ctx.count(claimed=claims.size, superseded=claims.superseded)
+        return claims
+
+    def _taken(self, store: Any, limit: int) -> Claims:
+        claims: Claims = store.operations.claim(
+            limit=limit,
+            lease=LEASE * self.portal.patience,
+            job_name=self.ctx.job_name,
+            guarded=list(self.guarded),
+            seen=self._seen,
+        )
+        return claims
+
+    def _send_all(
+        self, session: PortalSession, taken: Sequence[Claimed], rests: int
+    ) -> tuple[list[Settled], float | None]:
+        """Send what was taken, in one request or, of what failed before, in smaller ones; return what became of it.
+
+        Also returns how long the portal asks to rest. What there is no time for within the lease, and what others rest
+        for by now, goes back.
+        """
+        settled: list[Settled] = []
+        rest: float | None = None
+        until = monotonic() + (LEASE - 1) * self.portal.patience
+        for part in _parts(taken, self.portal.batch):
+            if settled and (rest is not None or self.stop.is_set() or self.rests.begun != rests or monotonic() > until):
+                settled += [Settled(each.id, each.attempt, "skipped") for each in part]
+                continue
+            found, rest = self._send(session, part)
+            settled += found
+        return settled, rest
+
+    def _send(self, session: PortalSession, part: Sequence[Claimed]) -> tuple[list[Settled], float | None]:
+        """Send one request and return what became of each operation in it, and how long to rest."""
+        try:
+            answer = session.apply([ListingChange(each.mentor_ref, each.listed) for each in part])
+        except (CredentialsRejected, ConfigurationError) as exc:
+            self._stop_for(exc)
+            return [Settled(each.id, each.attempt, "skipped") for each in part], None
+        except Unavailable as exc:
+            return self._unreached(part, exc), None
+        except Exception as exc:  # noqa: BLE001 - whatever a portal throws, one failure is one failure
+            return [_failed(each, f"The portal's adapter stopped on {type(exc).__name__}.") for each in part], None
+        with self._lock:
+            self._down = 0
+        return self._settled(part, answer), answer.rest
+
+    def _settled(self, part: Sequence[Claimed], answer: Answer) -> list[Settled]:
+        if all(result.outcome == "skipped" for result in answer.results):
+            return [_failed(each, "The portal answered to nothing in the request.") for each in part]
+        settled = []
+        removed = restored = 0
+        for each, result in zip(part, answer.results, strict=True):
+            if result.outcome == "failed":
+                settled.append(_failed(each, result.error))
+                continue
+            settled.append(Settled(each.id, each.attempt, result.outcome, result.error))
+            if result.outcome in ("done", "absent"):
+                restored += each.listed
+                removed += not each.listed
+            elif result.outcome == "refused":
+                self.ctx.log.warning("operation.refused", operation=each.id, mentor=each.mentor_ref, error=result.error)
+        with self._lock:
+            self.ctx.count(removed=removed, restored=restored)
+        if answer.rest is not None:
+            self.ctx.log.warning("portal.limited", seconds=answer.rest)
+        return settled
+
+    def _unreached(self, part: Sequence[Claimed], exc: Unavailable) -> list[Settled]:
+        """Put operations back that did not leave, which is no failure of theirs; several times in a row it is the end."""
+        with self._lock:
+            self._down += 1
+            down = self._down
+        self.ctx.log.warning("portal.unreached", error=exc.message)
+        if down >= DOWN:
+            self._stop_for(exc)
+        return [Settled(each.id, each.attempt, "skipped", exc.message, rest_after(down)) for each in part]
+
+    # Settling.
+
+    def _finish(self, settled: Sequence[Settled]) -> None:
+        """Settle operations, in halves where the database refuses, down to the one it refuses."""
+        if not settled:
+            return
+        try:
+            with self.ctx.transaction() as store:
+                finished = store.operations.finish(settled, most=MOST_FAILURES)
+        except StatementFailed as exc:
+            if len(settled) > 1:
+                middle = len(settled) // 2
+                self._finish(settled[:middle])
+                self._finish(settled[middle:])
+                return
+            self.ctx.log.warning("operation.not_settled", operation=settled[0].operation_id, error=exc.reason)
+            with self._lock:
+                self.ctx.count(lost=1)
+            return
+        self._count_finished(settled, finished)
+
+    def _count_finished(self, settled: Sequence[Settled], finished: tuple[Any, int]) -> None:
+        statuses, again = finished
+        with self._lock:
+            self.ctx.count(
+                done=statuses.get("done", 0),
+                failed=statuses.get("failed", 0),
+                dead=statuses.get("dead", 0),
+                superseded=statuses.get("superseded", 0),
+                released=statuses.get("pending", 0),
+                lost=len(settled) - sum(statuses.values()),
+                again=again,
+            )
+
+    def _stop_for(self, exc: CertjobsError) -> None:
+        with self._lock:
+            self.stopped = self.stopped or exc
+        self.stop.set()
+
+    # The end.
+
+    def outcome(self) -> Outcome:
+        """Hold what was taken against what became of it, and say how it went."""
+        ctx = self.ctx
+        counts = ctx.counts
+        ended = sum(counts.get(name, 0) for name in ("done", "failed", "dead", "superseded", "released", "lost"))
+        if counts["claimed"] != ended:
+            msg = (
+                f"The account of this run does not add up: {counts['claimed']} operations taken, {ended} accounted for."
+            )
+            raise CertjobsError(msg, hint="Look at the table sync_queue for operations in 'processing'.")
+        with ctx.transaction() as store:
+            depth = store.operations.depth()
+            trouble = store.operations.trouble(ctx.run_id, SHOWN)
+            sent = store.operations.sent(ctx.run_id, SHOWN)
+        ctx.count(open=depth.open, processing=depth.processing)
+        sentences = list(self._sentences(depth))
+        codes = [ExitCode.PARTIAL] if sentences else []
+        hint = None
+        for each in self.guarded.values():
+            short = each["hash"][:12]
+            codes.append(ExitCode.GUARD)
+            sentences.insert(
+                0,
+                f"{each['organisation']}: {counted(each['size'], 'mentor')} would have been taken off the website, more"
+                f" than the guard lets a run do by itself (set {short}).",
+            )
+            hint = f"See whom with `certjobs approve {short} --reason TEXT --dry-run`; without it the set is approved."
+        if self.stopped is not None:
+            codes.append(self.stopped.exit_code)
+            sentences.insert(0, self.stopped.message)
+            hint = self.stopped.hint or hint
+        details = {
+            "portal": self.portal.name,
+            "workers": self.workers,
+            "guarded": list(self.guarded.values()),
+            "sent": [_plain(each) for each in sent],
+            "trouble": [_plain(each) for each in trouble],
+        }
+        return Outcome(worst(codes), counts, " ".join(sentences) or None, hint, details)
+
+    def _sentences(self, depth: Depth) -> Iterator[str]:
+        dead = self.ctx.counts["dead"]
+        if dead:
+            yield (
+                f"{counted(dead, 'operation')} given up, refused by the portal or after {MOST_FAILURES} failures:"
+                " see the table."
+            )
+        kept = sum(each["size"] for each in self.guarded.values())
+        late = depth.open - kept
+        if self.left > 0 and late > 0:
+            yield f"{counted(late, 'operation')} could not be sent yet; the next run goes on."
+        if self.left > 0 and depth.processing > 0 and depth.next_in is not None:
+            yield f"{counted(depth.processing, 'operation')} in the hands of a worker that is gone; a later run has them."
+
+
+def _parts(taken: Sequence[Claimed], batch: int) -> Iterator[Sequence[Claimed]]:
+    """Yield what was taken in requests: what never failed together, the rest in smaller ones the more it failed.
+
+    Whatever makes a whole request fail is so found out, and keeps nothing else back.
+    """
+    by_failures: dict[int, list[Claimed]] = {}
+    for each in taken:
+        by_failures.setdefault(each.failures, []).append(each)
+    for failures, group in sorted(by_failures.items()):
+        size = max(1, batch // SMALLER**failures)
+        for start in range(0, len(group), size):
+            yield group[start : start + size]
+
+
+def _failed(each: Claimed, error: str | None) -> Settled:
+    return Settled(each.id, each.attempt, "failed", error, rest_after(each.failures + 1))
+
+
+def _rested(name: str) -> CertjobsError:
+    msg = f"The portal {name} asks for a longer rest than a run takes."
+    return _Rested(msg, hint="What is left stays in the queue; the next run goes on with it.")
+
+
+class _Rested(CertjobsError):
+    """The portal asked for more rest than a run takes."""
+
+    exit_code = ExitCode.PARTIAL
+
+
+def _plain(each: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(each)
