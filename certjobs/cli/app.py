@@ -78,6 +78,7 @@ _MODULES = {
     "runs": "runs",
     "approve": "guard",
     "demo": "local",
+    "simulator": "local",
 }
 
 
