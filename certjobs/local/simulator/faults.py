@@ -29,7 +29,7 @@ Kind = Literal[
     "repeated_link",
     "foreign_link",
 ]
-Area = Literal["token", "whoami", "list", "row", "bulk", "batch", "part"]
+Area = Literal["token", "whoami", "about", "list", "row", "bulk", "batch", "part"]
 _BATCH = frozenset({"truncate", "missing_parts", "stop_on_error", "quoted_boundary", "lower_case_headers"})
 _LIST = frozenset({"relative_link", "repeated_link", "foreign_link"})
 _CODES = {

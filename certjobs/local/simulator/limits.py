@@ -82,6 +82,11 @@ class Limits:
         with self._lock:
             self._used[user].under_way -= 1
 
+    def under_way(self, user: str) -> int:
+        """Return how many of a user's requests are not answered yet."""
+        with self._lock:
+            return self._used[user].under_way if user in self._used else 0
+
     def charge(self, user: str, operations: int) -> None:
         """Count what operations cost, each for itself: a batch is one request, and its parts cost what they cost."""
         with self._lock:

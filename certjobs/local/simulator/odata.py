@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
+from certjobs.local.simulator.describe import describes, description
 from certjobs.local.simulator.wire import Call, Refused, Reply, reply
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _OPTIONS = frozenset({"$select", "$filter", "$top", "$count", "$skiptoken"})
 
 
 class Target(NamedTuple):
-    """What a path leads to: ``whoami``, ``list``, ``row`` (by ``guid`` or by ``key``) or ``bulk`` (by its ``name``)."""
+    """What a path leads to: its area, and the row's ``guid`` or ``key``, or the ``name`` of what else it is."""
 
     area: str
     guid: str | None = None
@@ -73,6 +74,8 @@ class WebApi:
         table = self.state.table
         if resource in ("WhoAmI", "WhoAmI()"):
             return Target("whoami")
+        if describes(resource):
+            return Target("about", name=resource)
         if resource == table.entity_set:
             return Target("list")
         if resource.startswith(f"{table.entity_set}("):
@@ -89,6 +92,9 @@ class WebApi:
         if target.area == "whoami":
             _allow(call, "GET")
             return self._whoami(user_id, origin)
+        if target.area == "about":
+            _allow(call, "GET")
+            return description(target.name, call.query, self.state.table, f"{origin}{self.root}")
         if target.area == "list":
             _allow(call, "GET", "POST")
             return self._list(call, origin) if call.method == "GET" else self._create(call, origin)
