@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
 import stat
 import subprocess
@@ -14,6 +15,7 @@ import threading
 import time
 import urllib.request
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
@@ -26,6 +28,7 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import ClientSecretCredential
 
 from certjobs.errors import ConfigurationError, Unavailable
+from certjobs.local.simulator import command
 from certjobs.local.simulator.clock import SetClock
 from certjobs.local.simulator.server import CLIENT_ID, SECRET, TENANT, Settings, Simulator, simulator
 from certjobs.local.simulator.state import Table
@@ -634,6 +637,22 @@ def test_18_a_malformed_batch_is_refused_as_a_whole(caller: Caller, body: bytes)
     assert caller.post_batch(RIGHT).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        RIGHT + b"\r\n",
+        RIGHT.replace(b"--batch_1--", b"\r\n--batch_1--"),
+        multipart([part("WhoAmI", method="GET").removesuffix(b"\r\n")], "batch_1"),
+        multipart([part("WhoAmI", method="GET")], "batch_1"),
+        multipart([change_set([part(f"contacts({KEY}='HLF-1')", content_id="1")]) + b"\r\n"], "batch_1"),
+    ],
+)
+def test_18_what_a_batch_need_not_be_exact_about(caller: Caller, body: bytes) -> None:
+    """Empty lines at the end of a part or of the batch are no matter, and GET may end at its first."""
+    answer = caller.post_batch(body)
+    assert (answer.status_code, len(statuses(answer))) == (200, 1)
+
+
 def test_18_a_thousand_parts_at_most(caller: Caller) -> None:
     """1,000 requests are carried out, one more and none is; those in change sets count."""
     row = part(by_key("HLF-1"), {})
@@ -875,6 +894,7 @@ def test_20_answers_written_in_another_way(caller: Caller) -> None:
         {"kind": "unheard_of"},
         {"kind": "status", "on": "nowhere"},
         {"kind": "status", "status": 200},
+        {"kind": "status", "status": 599},
         {"kind": "status", "status": "503"},
         {"kind": "status", "unknown": 1},
         {"kind": "truncate", "on": "list"},
@@ -981,7 +1001,7 @@ def test_21_a_long_page_is_shortened_and_an_empty_one_says_so(caller: Caller) ->
 def test_21_the_state_tells_accepted_from_visible(caller: Caller) -> None:
     """The simulator's own address gives both as numbers and keys."""
     caller.row("HLF-1")
-    told = caller.http.get(f"{caller.sim.url}/simulator/state").json()
+    told = caller.http.get(f"{caller.sim.url}/simulator/state?keys=1").json()
     assert (told["listed"], told["visible"], told["waiting"]) == (2, 3, 1)
     assert (told["keys_listed"], told["keys_visible"]) == (["HLF-2", "HLF-3"], ["HLF-1", "HLF-2", "HLF-3"])
 
@@ -1001,6 +1021,8 @@ def test_21_rows_and_what_waits_outlive_the_simulator(tmp_path: Path) -> None:
         caller.row("HLF-2")
         assert caller.get(by_key("HLF-2")).headers["ETag"] != etag
     with pytest.raises(ConfigurationError, match="contacts"), simulator(replace(settings, table=Table("new_mentors"))):
+        pass
+    with pytest.raises(ConfigurationError, match="written"), simulator(Settings(state_file=tmp_path / "no" / "where")):
         pass
     file.write_text("{}")
     with pytest.raises(ConfigurationError, match="state file"), simulator(settings):
@@ -1096,6 +1118,47 @@ def test_connections_are_kept(caller: Caller) -> None:
     assert len(used) == 1
 
 
+def test_many_at_once(caller: Caller) -> None:
+    """Batches on many connections at the same time lose no change and count right."""
+    for number in range(800):
+        caller.sim.state.add(f"NHF-{number}")
+    caller.sim.limits.concurrency_limit = 8
+
+    def work(first: int) -> None:
+        with httpx.Client(trust_env=False, headers=caller.http.headers) as http:
+            mine = replace(caller, http=http)
+            for start in range(first, 800, 80):
+                parts = [part(by_key(f"NHF-{start + place}"), **{"If-Match": "*"}) for place in range(10)]
+                assert statuses(mine.batch(parts)) == [204] * 10
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(0, 80, 10)))
+    assert caller.sim.state.listed() == {"HLF-1", "HLF-2", "HLF-3"}
+    assert (caller.sim.log.parts, caller.sim.state.public().waiting) == (800, 800)
+    assert caller.sim.limits.under_way(CLIENT_ID) == 0
+
+
+def test_a_body_that_is_announced(caller: Caller) -> None:
+    """A caller that asks whether to go on is told so, once."""
+    head = f"PATCH /api/data/v9.2/{by_key('HLF-1')} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+    token = caller.http.headers["Authorization"]
+    rest = f"Authorization: {token}\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"
+    port = int(caller.sim.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), 10) as connection, connection.makefile("rb") as answer:
+        connection.sendall((head + rest).encode())
+        assert [answer.readline(), answer.readline()] == [b"HTTP/1.1 100 Continue\r\n", b"\r\n"]
+        connection.sendall(b"{}")
+        assert answer.readline() == b"HTTP/1.1 204 No Content\r\n"
+
+
+def test_a_caller_that_never_shakes_hands(tmp_path: Path) -> None:
+    """Under TLS a connection on which nothing is said keeps nobody else waiting, and not the end either."""
+    with running(Settings(tls=True, state_file=tmp_path / "portal.json")) as caller:
+        port = int(caller.sim.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), 10):
+            assert caller.get("WhoAmI").status_code == 200
+
+
 def test_a_body_in_chunks(caller: Caller) -> None:
     """A request whose length is not known beforehand is read to its end."""
     answer = caller.http.patch(
@@ -1186,6 +1249,14 @@ def test_the_command_without_its_extra(certjobs_unset: Certjobs, monkeypatch: py
     result = certjobs_unset("simulator")
     assert result.exit_code == 78
     assert "certjobs[local]" in result.stderr
+
+
+def test_the_command_reads_rosters_and_plain_lists(tmp_path: Path) -> None:
+    """The keys are those of a roster file, however it is separated, or one a line; each counts once."""
+    file = tmp_path / "keys"
+    for text in ("HLF-1\n\nHLF-2\nHLF-1\n", "name;mentor_ref\nKari;HLF-1\nOla;HLF-2\nKari;HLF-1\nNils\n"):
+        file.write_text(text)
+        assert command._keys(file) == ["HLF-1", "HLF-2"]
 
 
 def test_the_command_with_a_file_that_is_not_there(certjobs_unset: Certjobs) -> None:

@@ -74,6 +74,8 @@ def _pieces(body: bytes, boundary: str) -> list[bytes]:
         _refuse("The batch has no boundary, or one that cannot be.")
     mark = b"--" + boundary.encode()
     end = _NL + mark + b"--" + _NL
+    if body.endswith(_NL):
+        body = body.rstrip(_NL) + _NL
     if not body.startswith(mark + _NL) or not body.endswith(end):
         _refuse("The batch does not begin with its boundary, or does not end with the final one and CRLF.")
     pieces = body[len(mark) + 2 : -len(end)].split(_NL + mark + _NL)
@@ -108,10 +110,12 @@ def _part(headers: dict[str, str], content: bytes) -> Part:
         _refuse("A part's Content-Type must be application/http.")
     if headers.get("content-transfer-encoding") != "binary":
         _refuse("A part's Content-Transfer-Encoding must be binary.")
-    first, _, rest = content.partition(_NL)
+    first, end, rest = content.partition(_NL)
     line = _LINE.fullmatch(first)
-    if line is None:
+    if line is None or not end:
         _refuse("A part does not begin with a request line.")
+    if not rest.startswith(_NL) and _NL + _NL not in rest:
+        rest += _NL  # a request without a body may end at its empty line, whose end the boundary has taken
     inner, body = _headers(rest)
     body = body.removesuffix(_NL)
     return Part(Call(line[1].decode(), line[2].decode("latin-1"), inner, body), headers.get("content-id"))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from certjobs.local.simulator.server import Simulator
 
+_REFERENCE = "mentor_ref"
+
 
 @dataclass(frozen=True)
 class Options:
@@ -89,19 +91,23 @@ def _keys(file: Path) -> list[str]:
     """Return the keys of a file, each once: a roster file's mentors, or one key a line."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
-            rows = [row for row in csv.reader(stream) if row and row[0].strip()]
+            head = stream.readline()
+            stream.seek(0)
+            delimiter = max(",;\t", key=head.count) if _REFERENCE in head else ","
+            rows = [row for row in csv.reader(stream, delimiter=delimiter) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as exc:
         msg = f"The file of --roster cannot be read ({type(exc).__name__})."
         raise UsageError(msg, hint="Name a roster file, or a UTF-8 file with one key a line.") from exc
     column = 0
-    if rows and "mentor_ref" in rows[0]:
-        column = rows.pop(0).index("mentor_ref")
-    return list(dict.fromkeys(row[column].strip() for row in rows if len(row) > column))
+    if rows and _REFERENCE in rows[0]:
+        column = rows.pop(0).index(_REFERENCE)
+    keys = (row[column].strip() for row in rows if len(row) > column)
+    return list(dict.fromkeys(key for key in keys if key))
 
 
 def _add(state: State, keys: list[str], *, listed: bool) -> int:
     """Add the keys that have no row yet and return how many those were."""
-    missing = [key for key in keys if key and state.by_key(key) is None]
+    missing = [key for key in keys if state.by_key(key) is None]
     for key in missing:
         state.add(key, listed=listed)
     state.save()

@@ -89,7 +89,7 @@ class Fault:
         if where != self.on or (self.on == "part" and self.kind != "status"):
             msg = f"the fault {self.kind} cannot befall {self.on}"
             raise ValueError(msg)
-        if not HTTPStatus.BAD_REQUEST <= self.status <= 599:  # noqa: PLR2004 - the last status there is
+        if self.status not in [each.value for each in HTTPStatus if each >= HTTPStatus.BAD_REQUEST]:
             msg = "the status of a fault is one of an error"
             raise ValueError(msg)
 

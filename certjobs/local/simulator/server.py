@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -26,7 +27,6 @@ from certjobs.local.simulator.web import Service
 from certjobs.local.simulator.wire import Call, Ending, Reply
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -131,6 +131,7 @@ def simulator(settings: Settings | None = None, *, clock: Clock = time.time) -> 
     wanted = settings or Settings()
     wanted.table.check()
     state = State(wanted.table, clock, lag=wanted.lag, file=wanted.state_file)
+    state.save()
     authority = Authority(wanted.tenant, clock)
     authority.add_client(wanted.client_id, wanted.client_secret)
     limits, faults, log = Limits(clock), Faults(), Log(clock)
@@ -152,8 +153,6 @@ def simulator(settings: Settings | None = None, *, clock: Clock = time.time) -> 
 
 def _certificate() -> tuple[bytes, ssl.SSLContext]:
     """Return the certificate of an authority made for this once, and a server's side of TLS that it vouches for."""
-    import ssl
-
     made = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -191,15 +190,14 @@ class _Server(ThreadedWSGIServer):
         """Serve one connection to its end, in a thread of its own; under TLS the handshake is part of that."""
         connection: socket.socket = request
         if self.tls is not None:
-            connection.settimeout(_HANDSHAKE_SECONDS)
-            connection = self.tls.wrap_socket(connection, server_side=True)
-            connection.settimeout(None)
+            connection = self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         with connection:
             with self._guard:
                 self._open.add(connection)
                 stopping = self._stopping
             try:
                 if not stopping:
+                    _shake_hands(connection)
                     super().finish_request(connection, client_address)
             finally:
                 with self._guard:
@@ -218,6 +216,13 @@ class _Server(ThreadedWSGIServer):
             for connection in self._open:
                 with suppress(OSError):
                     socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+def _shake_hands(connection: socket.socket) -> None:
+    if isinstance(connection, ssl.SSLSocket):
+        connection.settimeout(_HANDSHAKE_SECONDS)
+        connection.do_handshake()
+        connection.settimeout(None)
 
 
 def _no_wsgi(*_: Any) -> list[bytes]:
@@ -249,8 +254,6 @@ class _Handler(WSGIRequestHandler):
 
     def _body(self) -> bytes | None:
         """Return the body, or None where its length is unknown or out of bounds."""
-        if self.headers.get("Expect", "").strip().lower() == "100-continue":
-            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if self.headers.get("Transfer-Encoding", "").strip().lower() == "chunked":
             return DechunkedInput(cast(IO[bytes], self.rfile)).read()
         length = self.headers.get("Content-Length", "0")

@@ -111,7 +111,7 @@ class State:
         self._visible: dict[str, Mapping[str, Any]] = {}
         self._waiting: deque[_Change] = deque()
         self._journal: list[tuple[str, Row | None]] | None = None
-        self._unsaved = False
+        self._unsaved = True
         if file is not None and file.exists():
             self._load(file)
 
@@ -230,7 +230,10 @@ class State:
         return {each[self.table.key_column] for each in self.public().listed}
 
     def save(self) -> None:
-        """Write everything to the file if there is one and something changed: the file is whole at any moment."""
+        """Write everything to the file if there is one and something changed: the file is whole at any moment.
+
+        Raises ConfigurationError where it cannot be written.
+        """
         with self.lock:
             if self._file is None or not self._unsaved:
                 return
@@ -241,12 +244,11 @@ class State:
                 "visible": self._visible,
                 "waiting": list(self._waiting),
             }
-            beside = self._file.with_name(f".{self._file.name}.new")
-            with beside.open("w", encoding="utf-8") as stream:
-                json.dump(document, stream, ensure_ascii=False)
-                stream.flush()
-                os.fsync(stream.fileno())
-            beside.replace(self._file)
+            try:
+                _write(self._file, document)
+            except OSError as exc:
+                msg = f"The simulator's state file cannot be written ({type(exc).__name__})."
+                raise ConfigurationError(msg, hint="Name another one.") from exc
             self._unsaved = False
 
     def _next_version(self) -> int:
@@ -305,3 +307,13 @@ class State:
         self._numbers = [row.number for row in rows]
         self._guids = [row.guid for row in rows]
         self._unsaved = False
+
+
+def _write(file: Path, document: Any) -> None:
+    """Write a JSON file that is either the old one or the new one, whenever this is cut short."""
+    beside = file.with_name(f".{file.name}.new")
+    with beside.open("w", encoding="utf-8") as stream:
+        json.dump(document, stream, ensure_ascii=False)
+        stream.flush()
+        os.fsync(stream.fileno())
+    beside.replace(file)

@@ -252,9 +252,9 @@ class Service:
         except (ValueError, TypeError) as exc:
             return reply(HTTPStatus.BAD_REQUEST, {"error": str(exc)})
 
-    def _state(self, _call: Call) -> dict[str, Any]:
+    def _state(self, call: Call) -> dict[str, Any]:
         public = self.state.public()
-        return {
+        told: dict[str, Any] = {
             "rows": len(self.state),
             "listed": len(self.state.listed()),
             "visible": len(public.listed),
@@ -265,9 +265,11 @@ class Service:
             "table": self.state.table.entity_set,
             "key_column": self.state.table.key_column,
             "listed_column": self.state.table.listed_column,
-            "keys_listed": sorted(each for each in self.state.listed() if each),
-            "keys_visible": sorted(each for each in self.state.public_listed() if each),
         }
+        if "keys" in parse_qs(call.query):
+            told["keys_listed"] = sorted(each for each in self.state.listed() if each)
+            told["keys_visible"] = sorted(each for each in self.state.public_listed() if each)
+        return told
 
     def _log(self, call: Call) -> dict[str, Any]:
         since = parse_qs(call.query).get("since")
