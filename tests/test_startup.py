@@ -7,7 +7,19 @@ import sys
 
 import pytest
 
-HEAVY = {"sqlalchemy", "psycopg", "httpx", "pydantic", "pydantic_settings", "structlog", "alembic", "jinja2", "rich"}
+HEAVY = {
+    "sqlalchemy",
+    "psycopg",
+    "httpx",
+    "pydantic",
+    "pydantic_settings",
+    "structlog",
+    "alembic",
+    "jinja2",
+    "rich",
+    "werkzeug",
+    "trustme",
+}
 PROGRAM = """
 import sys
 from certjobs.cli import main
@@ -16,7 +28,9 @@ print(code, *sorted({name.partition(".")[0] for name in sys.modules}), file=sys.
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["expiry-check", "--help"], ["run", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["expiry-check", "--help"], ["run", "--help"], ["simulator", "--help"], ["--version"]]
+)
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     """Help loads no database, HTTP, settings, logging or template library."""
     done = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=True)

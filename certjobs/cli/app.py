@@ -79,6 +79,7 @@ _MODULES = {
     "runs": "runs",
     "approve": "guard",
     "demo": "local",
+    "simulator": "local",
 }
 
 

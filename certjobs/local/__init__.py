@@ -1,1 +1,1 @@
-"""For local work only (extra ``local``): an embedded PostgreSQL and a sample roster."""
+"""For local work only (extra ``local``): an embedded PostgreSQL, a sample roster, a portal simulator."""
