@@ -18,19 +18,16 @@ def synced(counts: Mapping[str, int], details: Mapping[str, Any], *, dry_run: bo
     total = counts["removed"] + counts["restored"]
     if sent:
         more = f" (the first {len(sent)} of {total})" if total > len(sent) else ""
-        table(
-            f"{'Would be sent' if dry_run else 'Sent'} to the website{more}",
-            ("mentor", "now", "because of", "the portal"),
-            [
-                (
-                    each["mentor_ref"],
-                    WORDS[each["operation"]],
-                    each["triggered_by_event"],
-                    "did not know them" if each["outcome"] == "absent" else "acknowledged",
-                )
-                for each in sent
-            ],
-        )
+        rows = [(each["mentor_ref"], WORDS[each["operation"]], each["triggered_by_event"]) for each in sent]
+        if dry_run:
+            table(f"Would be sent to the website{more}", ("mentor", "to be", "because of"), rows)
+        else:
+            answers = ["did not know them" if each["outcome"] == "absent" else "acknowledged" for each in sent]
+            table(
+                f"Sent to the website{more}",
+                ("mentor", "now", "because of", "the portal"),
+                [(*row, answer) for row, answer in zip(rows, answers, strict=True)],
+            )
     if trouble:
         table(
             "Could not be sent",

@@ -311,7 +311,7 @@ class _Syncing:
         return settled
 
     def _unreached(self, part: Sequence[Claimed], exc: Unavailable) -> list[Settled]:
-        """Put operations back that did not leave, which is no failure of theirs; several times in a row it is the end."""
+        """Put operations back that did not leave, no failure of theirs; several times in a row it is the end."""
         with self._lock:
             self._down += 1
             down = self._down
@@ -413,7 +413,7 @@ class _Syncing:
         if self.left > 0 and late > 0:
             yield f"{counted(late, 'operation')} could not be sent yet; the next run goes on."
         if self.left > 0 and depth.processing > 0 and depth.next_in is not None:
-            yield f"{counted(depth.processing, 'operation')} in the hands of a worker that is gone; a later run has them."
+            yield f"{counted(depth.processing, 'operation')} with a worker that is gone; a later run has them."
 
 
 def _parts(taken: Sequence[Claimed], batch: int) -> Iterator[Sequence[Claimed]]:

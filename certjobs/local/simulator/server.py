@@ -107,6 +107,7 @@ class Simulator:
             "CERTJOBS_DATAVERSE_TABLE": table.entity_set,
             "CERTJOBS_DATAVERSE_KEY_COLUMN": table.key_column,
             "CERTJOBS_DATAVERSE_LISTED_COLUMN": table.listed_column,
+            "CERTJOBS_DATAVERSE_ID_COLUMN": table.id_column,
         }
         if self.ca_pem is not None and ca_file is not None:
             ca_file.write_bytes(self.ca_pem)
