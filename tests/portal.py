@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from certjobs.local.simulator.clock import SetClock
 from certjobs.local.simulator.server import Settings, Simulator, simulator
@@ -36,9 +36,9 @@ class Portal:
         """Return who is listed as far as accepted changes go, in order."""
         return sorted(ref for ref in self.simulator.state.listed() if ref)
 
-    def fault(self, fault: Fault) -> Fault:
-        """Let something go wrong."""
-        return self.simulator.faults.add(fault)
+    def fault(self, kind: Any, on: Any = None, **details: Any) -> Fault:
+        """Let something go wrong; see the simulator's Fault."""
+        return self.simulator.faults.add(kind, on, **details)
 
     def changes(self) -> int:
         """Return how many requests for changes arrived."""

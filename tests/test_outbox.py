@@ -66,7 +66,7 @@ def test_a_mentor_who_arrives_is_restored(certjobs: Certjobs, database: TestData
 
 
 def test_expired_cert_is_removed(certjobs: Certjobs, roster: TestDatabase) -> None:
-    """The nightly pause of who expired yesterday queues a removal, explained by it, in the run's name; NHF's nothing."""
+    """The nightly pause of who expired yesterday queues a removal that it explains, in the run's name."""
     do(certjobs, "expiry-check", *AS_OF)
     assert queue(roster) == [("X", "remove", "expired_cert", "pending")]
     assert roster.all("SELECT explained, actor, caused_by_run IS NOT NULL FROM sync_queue") == [(True, "test", True)]
@@ -206,8 +206,8 @@ def test_many_at_once_and_each_once(roster: TestDatabase) -> None:
     roster.execute(
         "INSERT INTO peer_mentors (external_ref, name, organisation_id, chapter_id, status) SELECT 'M' || n, 'x',"
         " organisation_id, chapter_id, 'active' FROM peer_mentors, generate_series(1, 300) n WHERE external_ref = 'V';"
-        "INSERT INTO certifications (external_ref, mentor_id, issued_on, expires_on) SELECT 'C' || id, id, '2026-01-01',"
-        " '2099-01-01' FROM peer_mentors WHERE external_ref LIKE 'M%%'"
+        "INSERT INTO certifications (external_ref, mentor_id, issued_on, expires_on)"
+        " SELECT 'C' || id, id, '2026-01-01', '2099-01-01' FROM peer_mentors WHERE external_ref LIKE 'M%%'"
     )
     roster.execute("UPDATE peer_mentors SET status = 'paused' WHERE external_ref LIKE 'M%%'")
     roster.execute("UPDATE peer_mentors SET status = 'active' WHERE external_ref LIKE 'M%%'")

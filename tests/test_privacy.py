@@ -130,6 +130,11 @@ def life(certjobs: Certjobs, database: TestDatabase) -> int:
     return mentor
 
 
+def remains(database: TestDatabase) -> list[tuple[str, set[str]]]:
+    """Return every word about the erased that is still in some column, and where."""
+    return [(word, found) for word in PERSONAL if (found := found_in(database, word))]
+
+
 # Erasing a mentor.
 
 
@@ -142,10 +147,9 @@ def test_an_erased_mentor_is_nowhere(certjobs: Certjobs, database: TestDatabase,
     assert all(found_in(database, word) for word in PERSONAL)
     document = done(certjobs, *ERASE)
     assert (document["erased"], document["dry_run"]) == (True, False)
-    kept = [(word, found) for word in PERSONAL if (found := found_in(database, word))]
-    assert kept == [("ZREF-4711", {"sync_queue.mentor_ref"})], "the website must be told whom to take off"
+    assert remains(database) == [("ZREF-4711", {"sync_queue.mentor_ref"})], "the website must be told whom to take off"
     done(certjobs, "orgs", "set", "HLF", "--no-website-sync", "--reason", "no website")
-    assert [(word, found) for word in PERSONAL if (found := found_in(database, word))] == []
+    assert remains(database) == []
     night(certjobs, database, env=CONSOLE)
     assert done(certjobs, "approve", hash_, "--reason", "known")["mentors"] == []
     for argv in (
@@ -162,7 +166,7 @@ def test_an_erased_mentor_is_nowhere(certjobs: Certjobs, database: TestDatabase,
         assert result.exit_code == 0, (argv, result)
         assert "ZREF" not in result.stdout + result.stderr, argv
     refused(certjobs, database, ERASE)
-    assert [(word, found) for word in PERSONAL if (found := found_in(database, word))] == []
+    assert remains(database) == []
     assert certjobs("roster", "import", "-", stdin=z("ZCERT-1", 9)).exit_code == 0
     assert database.one("SELECT id FROM peer_mentors WHERE external_ref = 'ZREF-4711'") > life
     shown = done(certjobs, "mentors", "show", "ZREF-4711")["history"]

@@ -25,7 +25,7 @@ _TROUBLE = sa.text(
 _SENT = sa.text(
     "SELECT m.external_ref AS mentor_ref, q.sent, q.triggered_by_event, q.outcome FROM sync_queue q"
     " JOIN peer_mentors m ON m.id = q.mentor_id"
-    " WHERE q.claimed_by_run = :run_id AND q.status = 'done' ORDER BY q.id LIMIT :limit"
+    " WHERE q.claimed_by_run = :run_id AND q.status = 'done' ORDER BY q.sent, q.id LIMIT :limit"
 )
 
 
@@ -174,5 +174,5 @@ class Operations:
         return [Trouble(*row) for row in self._connection.execute(_TROUBLE, {"run_id": run_id, "limit": limit})]
 
     def sent(self, run_id: UUID, limit: int) -> Sequence[Sent]:
-        """Return operations that a run carried out, in order, at most ``limit``."""
+        """Return operations that a run carried out, removals first, at most ``limit``."""
         return [Sent(*row) for row in self._connection.execute(_SENT, {"run_id": run_id, "limit": limit})]

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from certjobs.jobs.options import SyncOptions
     from certjobs.ports import Advance, Answer, ListingPortal, PortalSession
 
-SHOWN = 50  # operations that a report names; the counts tell of all
+SHOWN = 20  # operations that a report names, removals first; the counts tell of all
 LEASE = 2.0  # times the longest that a request may take: so long an operation is one worker's
 LONGEST_REST = 600.0  # seconds that a run rests in all before it leaves what is left to a later one
 LONGEST_WAIT = 150.0  # seconds that a run waits in all for what failed a moment ago

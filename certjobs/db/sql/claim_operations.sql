@@ -37,7 +37,8 @@ UPDATE sync_queue q
        claimed_by_run = certjobs_setting('run_id')::uuid,
        leased_until = CASE WHEN d.wanted IS NOT NULL THEN clock_timestamp() + make_interval(secs => :lease) END,
        last_error = CASE WHEN d.wanted IS NULL THEN 'The organisation is not synchronised.' ELSE q.last_error END,
-       finished_at = CASE WHEN d.wanted IS NULL THEN clock_timestamp() END
+       finished_at = CASE WHEN d.wanted IS NULL THEN clock_timestamp() END,
+       mentor_ref = CASE WHEN d.wanted IS NOT NULL THEN q.mentor_ref END
   FROM decided d
  WHERE q.id = d.id
 RETURNING q.id, q.attempt, q.failures, d.ref, d.wanted

@@ -20,7 +20,13 @@ WITH result AS (
            last_error = r.error,
            not_before = CASE WHEN r.rest IS NOT NULL THEN statement_timestamp() + make_interval(secs => r.rest) END,
            leased_until = NULL,
-           finished_at = clock_timestamp()
+           finished_at = clock_timestamp(),
+           -- Of who is gone the reference is kept as long as the website may have to be told.
+           mentor_ref = CASE WHEN q.mentor_ref IS NOT NULL AND r.outcome NOT IN ('done', 'absent')
+                                  AND NOT EXISTS (SELECT 1 FROM sync_queue newer
+                                                   WHERE newer.mentor_id = q.mentor_id
+                                                     AND newer.status IN ('pending', 'failed'))
+                             THEN q.mentor_ref END
       FROM result r
      WHERE q.id = ANY (CAST(:ids AS bigint[])) AND q.id = r.id AND q.status = 'processing' AND q.attempt = r.attempt
     RETURNING q.id, q.mentor_id, q.status, q.outcome, q.sent, q.not_before, q.organisation_id
