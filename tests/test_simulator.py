@@ -632,6 +632,8 @@ RIGHT = multipart([part(f"contacts({KEY}='HLF-1')")], "batch_1")
         RIGHT.removesuffix(b"\r\n"),
         RIGHT.removesuffix(b"\r\n") + b"\n",
         RIGHT.replace(b"binary\r\n", b"binary\n"),
+        RIGHT.replace(b"{", b"{\n"),
+        RIGHT.replace(b"{", b"{\r"),
         RIGHT.removesuffix(b"--batch_1--\r\n"),
         RIGHT.replace(b"batch_1", b"batch_2"),
         b"preamble\r\n" + RIGHT,
