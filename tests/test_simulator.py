@@ -138,8 +138,8 @@ def part(
     return "\r\n".join(lines).encode() + content
 
 
-def change_set(parts: Sequence[bytes]) -> bytes:
-    return b"Content-Type: multipart/mixed; boundary=changeset_1\r\n\r\n" + multipart(parts, "changeset_1")
+def change_set(parts: Sequence[bytes], boundary: str = "changeset_1") -> bytes:
+    return f"Content-Type: multipart/mixed; boundary={boundary}\r\n\r\n".encode() + multipart(parts, boundary)
 
 
 def multipart(parts: Sequence[bytes], boundary: str) -> bytes:
@@ -319,6 +319,17 @@ def test_16_the_row_itself_when_it_is_preferred(caller: Caller) -> None:
     assert (made.json()[KEY], made.json()[LISTED], made.json()["firstname"]) == ("HLF-9", False, "Kari")
 
 
+def test_16_a_row_that_did_not_change(caller: Caller) -> None:
+    """Reading with the current ETag in If-None-Match is 304; by its id a row cannot be given another one's id."""
+    answer = caller.get(by_key("HLF-1"))
+    unchanged = caller.get(by_key("HLF-1"), **{"If-None-Match": answer.headers["ETag"]})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    path = f"contacts({answer.json()['contactid']})"
+    assert caller.patch(path, {"contactid": str(uuid.UUID(int=3))}).status_code == 400
+    assert caller.patch(path, {"contactid": answer.json()["contactid"]}).status_code == 204
+    assert caller.http.post(caller.url("contacts"), json={"contactid": answer.json()["contactid"]}).status_code == 412
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -419,6 +430,11 @@ def test_16_bulk_messages(caller: Caller) -> None:
     assert caller.http.post(url, json={"Targets": rows[:2]}).status_code == 204
     assert caller.sim.state.listed() == {"HLF-3"}
     assert caller.http.post(url.replace("Update", "Upsert"), json={"Targets": rows}).status_code == 204
+    by_id = {**kind, "contactid": caller.get(by_key("HLF-3")).json()["contactid"], LISTED: True}
+    assert caller.http.post(url, json={"Targets": [by_id]}).status_code == 204
+    assert caller.sim.state.listed() == {"HLF-3"}
+    for wrong in ([], [kind], [{**by_id, "@odata.type": "Microsoft.Dynamics.CRM.account"}], "HLF-3"):
+        assert caller.http.post(url, json={"Targets": wrong}).status_code == 400
     assert caller.sim.state.by_key("HLF-9") is not None
     caller.sim.service.api.bulk = False
     assert caller.http.post(url, json={"Targets": rows[:2]}).status_code == 400
@@ -616,6 +632,8 @@ RIGHT = multipart([part(f"contacts({KEY}='HLF-1')")], "batch_1")
         RIGHT.removesuffix(b"\r\n"),
         RIGHT.removesuffix(b"\r\n") + b"\n",
         RIGHT.replace(b"binary\r\n", b"binary\n"),
+        RIGHT.replace(b"{", b"{\n"),
+        RIGHT.replace(b"{", b"{\r"),
         RIGHT.removesuffix(b"--batch_1--\r\n"),
         RIGHT.replace(b"batch_1", b"batch_2"),
         b"preamble\r\n" + RIGHT,
@@ -626,7 +644,7 @@ RIGHT = multipart([part(f"contacts({KEY}='HLF-1')")], "batch_1")
         multipart([change_set([part("WhoAmI", method="GET", content_id="1")])], "batch_1"),
         multipart([change_set([part(f"contacts({KEY}='HLF-1')")])], "batch_1"),
         multipart([change_set([part(f"contacts({KEY}='HLF-1')", content_id="1")] * 2)], "batch_1"),
-        multipart([change_set([change_set([part("contacts", content_id="1")])])], "batch_1"),
+        multipart([change_set([change_set([part("contacts", content_id="1")], "changeset_2")])], "batch_1"),
     ],
 )
 def test_18_a_malformed_batch_is_refused_as_a_whole(caller: Caller, body: bytes) -> None:
@@ -752,6 +770,10 @@ def test_20_a_401_in_mid_run(caller: Caller) -> None:
     """The token is worth nothing from that request on; a new one is good."""
     caller.sim.faults.add("status", status=401, after=1)
     assert [caller.get("WhoAmI").status_code for _ in range(3)] == [200, 401, 401]
+    caller.log_in()
+    assert caller.get("WhoAmI").status_code == 200
+    caller.sim.authority.revoke_tokens()
+    assert caller.get("WhoAmI").status_code == 401
     caller.log_in()
     assert caller.get("WhoAmI").status_code == 200
 
@@ -937,6 +959,8 @@ def test_21_the_public_site_lags(caller: Caller) -> None:
     caller.sim.state.lag = 0
     assert visible(caller) == ["HLF-3"]
     assert "Every accepted change is visible" in page(caller)
+    caller.row("HLF-1", {LISTED: True})
+    assert visible(caller) == ["HLF-1", "HLF-3"]
 
 
 def page(caller: Caller) -> str:
@@ -1091,6 +1115,8 @@ def test_22_the_description_of_the_service(encrypted: Caller) -> None:
     assert [each["EntitySetName"] for each in found] == ["contacts"]
     assert encrypted.get("EntityDefinitions(LogicalName='contact')").json()["PrimaryIdAttribute"] == "contactid"
     assert encrypted.get("EntityDefinitions(LogicalName='account')").status_code == 404
+    columns = encrypted.get("EntityDefinitions(LogicalName='contact')/Attributes").json()["value"]
+    assert {"LogicalName": LISTED, "AttributeType": "Boolean"} in columns
     assert encrypted.get("").json()["value"] == [{"name": "contacts", "kind": "EntitySet", "url": "contacts"}]
     metadata = encrypted.get("$metadata")
     assert metadata.headers["Content-Type"] == "application/xml"
