@@ -747,6 +747,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "mentors move": ("A", "--chapter", "Prøveby", "--reason", "a test"),
     "mentors show": ("A",),
     "remind": (),
+    "sync": (),
     "retention": (),
     "approve": ("0123abcd", "--reason", "a test"),
     "db check": (),
@@ -772,7 +773,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "runs": (),
     "runs show": ("0123abcd",),
 }
-NO_DATABASE = {"demo", "roster sample"}
+NO_DATABASE = {"demo", "roster sample", "simulator"}
 AT_HEAD_ONLY = [name for name in ARGUMENTS if not name.startswith("db ")]
 
 
