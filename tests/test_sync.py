@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certjobs.adapters.dataverse import client
-from tests.children.helpers import last_run, load
+from certjobs.local.simulator.server import SECRET
+from tests.children.helpers import dump, last_run, load
 from tests.portal import Portal, running
 from tests.roster import OLA, TODAY, Mentor, in_days
 from tests.test_outbox import AS_OF, WHY, do, queue
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from certjobs.ports import Answer, ListingChange
-    from tests.conftest import Certjobs, Result, TestDatabase
+    from tests.conftest import Certjobs, CertjobsProcess, Result, TestDatabase
 
 
 @pytest.fixture
@@ -225,3 +226,151 @@ def test_what_is_no_longer_ours_is_not_sent(certjobs: Certjobs, database: TestDa
     counts = sync(certjobs, database, portal).json()["counts"]
     assert (counts["superseded"], counts["claimed"]) == (1, 1)
     assert (portal.listed(), portal.changes()) == ([], 0)
+
+
+# What goes wrong at the portal.
+
+
+def ready(certjobs: Certjobs, portal: Portal, number: int) -> list[str]:
+    """Give a roster whose every mentor is to be listed, and is not yet."""
+    refs = [f"M{n:02}" for n in range(number)]
+    load(certjobs, *(Mentor(ref, 100) for ref in refs))
+    portal.knows(*refs, listed=False)
+    return refs
+
+
+SMALL = {"CERTJOBS_SYNC_BATCH_SIZE": "5", "CERTJOBS_SYNC_CONCURRENCY": "1"}
+
+
+def test_a_rest_holds_every_request(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """A portal that asks for 30 s in mid-run is not asked anything during them, and then everything goes out."""
+    refs = ready(certjobs, portal, 20)
+    portal.fault("status", "batch", status=429, retry_after=30, after=1)
+    counts = sync(certjobs, database, portal, env={"CERTJOBS_SYNC_BATCH_SIZE": "5"}).json()["counts"]
+    assert portal.rests == [30.0]
+    assert (portal.listed(), counts["failed"], counts["open"]) == (refs, 0, 0)
+    assert database.one("SELECT max(failures) FROM sync_queue") == 0, "a limit is no failure"
+    assert {each.at - 1_800_000_000 for each in portal.simulator.log.entries("batch")} == {0.0, 30.0}
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "truncate", "missing_parts"])
+def test_an_answer_that_is_lost_loses_nothing(
+    certjobs: Certjobs, database: TestDatabase, portal: Portal, kind: str
+) -> None:
+    """Whatever is lost of an answer after the portal did its part, every operation ends done, now or by a later run."""
+    refs = ready(certjobs, portal, 12)
+    portal.fault(kind, "batch")
+    certjobs("sync", *AS_OF, url=database.job_url, env=portal.env | SMALL)
+    database.execute("UPDATE sync_queue SET not_before = NULL")
+    sync(certjobs, database, portal)
+    assert portal.listed() == refs
+    assert statuses(database) == {"done": 12}
+
+
+def test_a_token_that_is_refused_in_the_middle(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """A token made worthless in mid-run is replaced by one more, and nothing fails."""
+    refs = ready(certjobs, portal, 12)
+    portal.fault("status", "batch", status=401, after=1)
+    counts = sync(certjobs, database, portal, env=SMALL).json()["counts"]
+    assert (portal.listed(), counts["failed"]) == (refs, 0)
+    assert len(portal.simulator.log.entries("token")) == 2
+
+
+def test_a_portal_that_is_away_and_comes_back(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """While the portal answers 503 everything stays in the queue, exit 3; the next run ends with everything right."""
+    refs = ready(certjobs, portal, 10)
+    fault = portal.fault("status", "batch", status=503, count=None)
+    found = sync(certjobs, database, portal, exit_code=3, env=SMALL).json()
+    assert found["counts"]["open"] == 10
+    assert "the next run goes on" in found["message"]
+    assert fault.used > 0
+    portal.simulator.faults.clear()
+    database.execute("UPDATE sync_queue SET not_before = NULL")
+    sync(certjobs, database, portal)
+    assert portal.listed() == refs
+
+
+def test_credentials_rejected(certjobs: Certjobs, database: TestDatabase, portal: Portal, tmp_path: Path) -> None:
+    """With a wrong secret nothing is tried: exit 77, nothing claimed, and the secret is said nowhere."""
+    ready(certjobs, portal, 2)
+    wrong = tmp_path / "wrong"
+    wrong.write_text("quite-a-wrong-one")
+    before = database.all("SELECT * FROM sync_queue ORDER BY id")
+    env = {"CERTJOBS_DATAVERSE_CLIENT_SECRET_FILE": str(wrong)}
+    result = sync(certjobs, database, portal, exit_code=77, env=env)
+    assert "client secret" in result.json()["message"]
+    assert "quite-a-wrong-one" not in result.stdout + result.stderr
+    assert database.all("SELECT * FROM sync_queue ORDER BY id") == before
+    assert portal.changes() == 0
+
+
+def test_a_dry_run_sends_and_writes_nothing(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """A dry-run reports what the run does, and no request for a change leaves and no row changes."""
+    ready(certjobs, portal, 3)
+    before = database.all("SELECT * FROM sync_queue ORDER BY id")
+    dry = sync(certjobs, database, portal, "--dry-run").json()
+    assert (portal.changes(), database.all("SELECT * FROM sync_queue ORDER BY id")) == (0, before)
+    real = sync(certjobs, database, portal).json()
+    assert [dry["sent"], dry["counts"]] == [real["sent"], real["counts"]]
+
+
+def test_two_processes_share_a_queue(
+    certjobs: Certjobs, certjobs_process: CertjobsProcess, database: TestDatabase, portal: Portal
+) -> None:
+    """Two runs at once send each operation once between them, and both end well."""
+    refs = ready(certjobs, portal, 60)
+    argv = ("sync", "--json", *AS_OF)
+    both = [certjobs_process.start(*argv, url=database.job_url, env=portal.env | SMALL) for _ in range(2)]
+    ended = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0], ended
+    assert portal.listed() == refs
+    assert sum(each.parts for each in portal.simulator.log.entries("batch")) == 60
+    assert statuses(database) == {"done": 60}
+
+
+def test_a_worker_that_is_gone(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """Operations that a killed worker had in hand wait for their lease (exit 3), and are sent once it has run out."""
+    refs = ready(certjobs, portal, 3)
+    database.execute(
+        "UPDATE sync_queue SET status = 'processing', attempt = 1, sent = 'restore',"
+        " claimed_by_run = gen_random_uuid(), leased_until = clock_timestamp() + interval '1 hour'"
+    )
+    found = sync(certjobs, database, portal, exit_code=3).json()
+    assert "a worker that is gone" in found["message"]
+    assert portal.changes() == 0
+    database.execute("UPDATE sync_queue SET leased_until = clock_timestamp() - interval '1 second'")
+    assert sync(certjobs, database, portal).json()["counts"]["reclaimed"] == 3
+    assert portal.listed() == refs
+
+
+def test_no_secret_and_no_token_stays_anywhere(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """After a run with failures neither the secret nor a token is in any row or line of output."""
+    ready(certjobs, portal, 7)
+    portal.fault("status", "batch", status=401)
+    portal.fault("status", "part", key="M03", status=500)
+    result = certjobs("sync", *AS_OF, url=database.job_url, env=portal.env | SMALL | {"CERTJOBS_LOG_LEVEL": "debug"})
+    rows = "".join(row for table in dump(database).values() for row in table)
+    for secret in (SECRET, "Bearer", "access_token"):
+        assert secret not in result.stdout + result.stderr + rows
+
+
+# The guard.
+
+
+def test_unexplained_removals_are_guarded(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """Removals that no guarded pause explains, too many of them, wait for a person; all else goes out meanwhile."""
+    refs = ready(certjobs, portal, 10)
+    load(certjobs, Mentor("X", -1))
+    portal.knows("X")
+    sync(certjobs, database, portal)
+    tight = {"CERTJOBS_GUARD_COUNT": "2", "CERTJOBS_GUARD_SHARE": "0.1"}
+    do(certjobs, "expiry-check", *AS_OF)
+    database.execute("UPDATE peer_mentors SET status = 'paused' WHERE external_ref < 'M05'")
+    found = sync(certjobs, database, portal, exit_code=4, env=tight).json()
+    assert portal.listed() == refs, "X is off, the five are not"
+    (guarded,) = found["guarded"]
+    assert (guarded["size"], guarded["mentors"]) == (5, refs[:5])
+    do(certjobs, "approve", guarded["hash"], "--reason", "agreed with the chapters")
+    database.execute("UPDATE peer_mentors SET status = 'paused' WHERE external_ref IN ('M05', 'M06', 'M07')")
+    sync(certjobs, database, portal, exit_code=4, env=tight)
+    assert portal.listed() == refs[5:], "what became due since is guarded by itself"
