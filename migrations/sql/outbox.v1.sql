@@ -42,11 +42,15 @@ DECLARE
                        IS DISTINCT FROM (n.status, n.certification_expiry, n.organisation_id)
                    AND (g.website_sync OR h.website_sync)) c
         $statement$;
+    concerned boolean;
     queued bigint;
 BEGIN
-    IF NOT EXISTS (SELECT 1 FROM added n JOIN removed o ON o.id = n.id
-                    WHERE (o.status, o.certification_expiry, o.organisation_id)
-                          IS DISTINCT FROM (n.status, n.certification_expiry, n.organisation_id)) THEN
+    EXECUTE $statement$
+        SELECT EXISTS (SELECT 1 FROM added n JOIN removed o ON o.id = n.id
+                        WHERE (o.status, o.certification_expiry, o.organisation_id)
+                              IS DISTINCT FROM (n.status, n.certification_expiry, n.organisation_id))
+        $statement$ INTO concerned;
+    IF NOT concerned THEN
         RETURN NULL;
     END IF;
     EXECUTE $statement$
