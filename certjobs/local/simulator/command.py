@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import secrets
 import shlex
+import signal
 import sys
-import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from certjobs.errors import ConfigurationError, UsageError
 from certjobs.local.simulator.state import State, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from certjobs.local.simulator.server import Simulator
@@ -41,7 +43,7 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Run the simulator until Ctrl-C and return 0.
+    """Run the simulator until Ctrl-C or SIGTERM and return 0.
 
     Raises ConfigurationError where the extra is missing, or a file or name cannot be used; UsageError where there is
     no such roster file; and Unavailable where the port cannot be had.
@@ -71,14 +73,26 @@ def run(options: Options) -> int:
         tls=options.tls,
     )
     keys = _keys(options.roster) if options.roster else []
-    with server.simulator(settings) as running:
+    with _held_back(signal.SIGINT, signal.SIGTERM) as ending, server.simulator(settings) as running:
         added = _add(running.state, keys, listed=options.listed)
         _say(_introduction(running, running.environment(secret_file, directory / "ca.pem"), added))
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            _say("\nThe simulator has ended.")
+        signal.sigwait(ending)
+    _say("\nThe simulator has ended.")
     return 0
+
+
+@contextmanager
+def _held_back(*numbers: signal.Signals) -> Iterator[set[signal.Signals]]:
+    """Keep signals for who waits for them, so that one that comes at any moment ends the simulator in order.
+
+    Threads started in the block inherit this. A handler of Python's would not do: a signal that arrives just before a
+    wait begins would be noticed only at its end, and this one has none.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield set(numbers)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _read_or_make(file: Path) -> str:
