@@ -12,6 +12,7 @@ from certjobs.db.sqlfiles import statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import timedelta
     from uuid import UUID
 
     from certjobs.domain.syncing import Settled
@@ -27,6 +28,11 @@ _SENT = sa.text(
     " JOIN peer_mentors m ON m.id = q.mentor_id"
     " WHERE q.claimed_by_run = :run_id AND q.status = 'done' ORDER BY q.sent, q.id LIMIT :limit"
 )
+
+_LET_THROUGH = sa.text(
+    "UPDATE sync_queue SET let_through_at = clock_timestamp() WHERE id = ANY (CAST(:ids AS bigint[]))"
+)
+_GUARD_ALONE = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('certjobs_sync_guard', 0))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +64,16 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class Unexplained:
-    """The open removals of one organisation that no guarded pause explains, and the last of them."""
+    """The open removals of one organisation that no guarded pause explains and the guard was not asked about.
+
+    ``approved``: how many a person approved; ``unapproved``: the other operations; ``recent``: how many other mentors
+    of the organisation the guard let through of late.
+    """
 
     organisation_id: int
     approved: int
-    unapproved: int
-    seen: int
+    unapproved: Sequence[int]
+    recent: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +113,13 @@ class Operations:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def claim(self, *, limit: int, lease: float, job_name: str, guarded: Sequence[int], seen: int) -> Claims:
+    def claim(self, *, limit: int, lease: float) -> Claims:
         """Take at most ``limit`` open operations under way for ``lease`` seconds, each decided from the rule now.
 
         Left where they are: those not due yet, those whose mentor has another under way, those another session holds,
-        and removals that nothing explains in ``guarded`` organisations or after the operation ``seen``, unless a person
-        approved them.
+        and removals that nothing explains and the guard did not let through.
         """
-        rows = self._connection.execute(
-            statement("claim_operations"),
-            {"limit": limit, "lease": lease, "job_name": job_name, "guarded": list(guarded), "seen": seen},
-        ).all()
+        rows = self._connection.execute(statement("claim_operations"), {"limit": limit, "lease": lease}).all()
         taken = sorted(
             (
                 Claimed(row.id, row.attempt, row.ref, row.wanted == "restore", row.failures)
@@ -149,17 +155,32 @@ class Operations:
         """Let operations whose lease has run out be taken again, and return how many that are."""
         return self._connection.execute(statement("reclaim_operations")).rowcount
 
-    def unexplained(self, job_name: str, *, after: int) -> Sequence[Unexplained]:
-        """Return, by organisation, how many open removals after an operation no guarded pause explains."""
-        rows = self._connection.execute(statement("unexplained_removals"), {"job_name": job_name, "after": after})
+    def guard_alone(self) -> None:
+        """Wait until no other session is asking the guard, and keep others from it until this transaction ends."""
+        self._connection.execute(_GUARD_ALONE)
+
+    def unexplained(self, job_name: str, *, window: timedelta) -> Sequence[Unexplained]:
+        """Return, by organisation, the removals that the guard is to be asked about; approved ones are explained then.
+
+        ``window``: for how long what was let through counts. What is returned stays locked.
+        """
+        rows = self._connection.execute(statement("unexplained_removals"), {"job_name": job_name, "window": window})
         return [Unexplained(*row) for row in rows]
 
-    def refuse(self, organisation_id: int, job_name: str) -> Refused | None:
-        """Store those removals outside every approved set as one refused set; None where there are none any more."""
+    def let_through(self, operations: Sequence[int]) -> None:
+        """Record that the guard lets these removals through."""
+        self._connection.execute(_LET_THROUGH, {"ids": list(operations)})
+
+    def refuse(self, organisation_id: int, operations: Sequence[int], job_name: str) -> Refused:
+        """Store these removals of an organisation as one refused set.
+
+        The hash derives from the members alone: the same set refused again is the same row.
+        """
         row = self._connection.execute(
-            statement("refuse_removals"), {"organisation_id": organisation_id, "job_name": job_name}
-        ).one_or_none()
-        return Refused(row.hash, row.size) if row else None
+            statement("refuse_removals"),
+            {"organisation_id": organisation_id, "ids": list(operations), "job_name": job_name},
+        ).one()
+        return Refused(row.hash, row.size)
 
     def depth(self) -> Depth:
         """Return how much there is to do, and when."""

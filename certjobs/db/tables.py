@@ -291,7 +291,7 @@ sync_queue = sa.Table(
     sa.Column("triggered_by_event", sa.Text, nullable=False),
     sa.Column("explained", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("caused_by_run", sa.Uuid, index=True),
+    sa.Column("caused_by_run", sa.Uuid),
     sa.Column("claimed_by_run", sa.Uuid, index=True),
     sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
     sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
@@ -302,6 +302,7 @@ sync_queue = sa.Table(
     sa.Column("last_error", sa.Text),
     _moment("created_at", default=True),
     _moment("finished_at"),
+    _moment("let_through_at"),
     sa.CheckConstraint("operation IN ('remove', 'restore')", name="operation"),
     sa.CheckConstraint("sent IN ('remove', 'restore')", name="sent"),
     sa.CheckConstraint("status IN ('pending', 'processing', 'done', 'failed', 'dead', 'superseded')", name="status"),
@@ -315,11 +316,12 @@ sa.Index(
 )
 sa.Index("ix_sync_queue_next", sync_queue.c.id, postgresql_where=_OPEN)
 sa.Index(
-    "ix_sync_queue_unexplained",
+    "ix_sync_queue_let_through",
     sync_queue.c.organisation_id,
-    sync_queue.c.id,
-    postgresql_where=sa.text("status IN ('pending', 'failed') AND operation = 'remove' AND NOT explained"),
+    sync_queue.c.let_through_at,
+    postgresql_where=sa.text("let_through_at IS NOT NULL"),
 )
+sa.Index("ix_sync_queue_mentor_ref", sync_queue.c.mentor_ref, postgresql_where=sa.text("mentor_ref IS NOT NULL"))
 sa.Index("ix_sync_queue_dead", sync_queue.c.id, postgresql_where=sa.text("status = 'dead'"))
 sa.Index("ix_sync_queue_created_at", sync_queue.c.created_at, postgresql_using="brin")
 

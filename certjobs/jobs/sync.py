@@ -16,6 +16,7 @@ import threading
 from contextlib import nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ LONGEST_REST = 600.0  # seconds that a run rests in all before it leaves what is
 LONGEST_WAIT = 150.0  # seconds that a run waits in all for what failed a moment ago
 NO_LIMIT = 2**31
 DOWN = 3  # requests in a row that could not even be begun: then the portal is down
+GUARD_WINDOW = timedelta(hours=12)  # as long what the guard let through counts: a night, not a run, has an allowance
 SMALLER = 5  # times smaller becomes a request with each failure of what is in it, down to one operation
 
 
@@ -100,8 +102,6 @@ class _Syncing:
     stopped: CertjobsError | None = None
     guarded: dict[int, dict[str, Any]] = field(default_factory=dict)
     depth: Depth | None = None
-    _vouched: dict[int, int] = field(default_factory=dict)
-    _seen: int = 0
     _waited: float = 0.0
     _down: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -137,34 +137,36 @@ class _Syncing:
         return True
 
     def _look(self) -> bool:
-        """Take back what dead workers had, and ask the guard about removals that came since it was asked last.
+        """Take back what dead workers had, and ask the guard about the removals that it was not asked about yet.
 
-        Returns whether there were any that it lets through.
+        Returns whether there were any that it lets through, now and within the allowance of the last hours.
         """
         ctx, let_through = self.ctx, False
         with ctx.transaction() as store:
             reclaimed = store.operations.reclaim()
-            for each in store.operations.unexplained(ctx.job_name, after=self._seen):
-                self._seen = max(self._seen, each.seen)
-                number = self._vouched.get(each.organisation_id, 0) + each.unapproved
+            if not ctx.dry_run:  # a rehearsal keeps nobody waiting
+                store.operations.guard_alone()
+            for each in store.operations.unexplained(ctx.job_name, window=GUARD_WINDOW):
+                let_through = let_through or each.approved > 0
+                if not each.unapproved:
+                    continue
+                number = each.recent + len(each.unapproved)
                 active = store.mentors.count_active(each.organisation_id, ctx.guard.enough_active(number))
-                if number <= ctx.guard.allowance(active) and each.organisation_id not in self.guarded:
-                    self._vouched[each.organisation_id] = number
+                if ctx.guard.allows(number, active):
+                    store.operations.let_through(each.unapproved)
                     let_through = True
                     continue
-                let_through = let_through or each.approved > 0
-                refused = store.operations.refuse(each.organisation_id, ctx.job_name)
-                if refused is not None:
-                    organisation = store.organisations.by_id(each.organisation_id)
-                    self.guarded[each.organisation_id] = {
-                        "organisation": organisation.code,
-                        "hash": refused.hash,
-                        "size": refused.size,
-                        "mentors": list(store.guarded_sets.members(refused.hash, SHOWN)),
-                    }
-                    ctx.log.warning(
-                        "sync.refused", organisation=organisation.code, set=refused.hash, operations=refused.size
-                    )
+                refused = store.operations.refuse(each.organisation_id, each.unapproved, ctx.job_name)
+                organisation = store.organisations.by_id(each.organisation_id)
+                self.guarded[each.organisation_id] = {
+                    "organisation": organisation.code,
+                    "hash": refused.hash,
+                    "size": refused.size,
+                    "mentors": list(store.guarded_sets.members(refused.hash, SHOWN)),
+                }
+                ctx.log.warning(
+                    "sync.refused", organisation=organisation.code, set=refused.hash, operations=refused.size
+                )
         if reclaimed:
             ctx.count(reclaimed=reclaimed)
         return let_through
@@ -226,14 +228,14 @@ class _Syncing:
         try:
             with self.ctx.transaction() as store:
                 finished = store.operations.finish(settled, most=MOST_FAILURES) if settled else ({}, 0)
-                claims = self._taken(store, limit)
+                claims = store.operations.claim(limit=limit, lease=LEASE * self.portal.patience)
         except StatementFailed:
             # Whichever of the two it was: settle what can be settled, and take again.
             self._finish(settled)
             finished = ({}, 0)
             try:
                 with self.ctx.transaction() as store:
-                    claims = self._taken(store, limit)
+                    claims = store.operations.claim(limit=limit, lease=LEASE * self.portal.patience)
             except StatementFailed as exc:
                 self.ctx.log.warning("sync.not_claimed", error=exc.reason)
                 claims = None
@@ -243,16 +245,6 @@ class _Syncing:
             self.left += limit - (claims.size if claims else 0)
             if claims:
                 self.ctx.count(claimed=claims.size, superseded=claims.superseded)
-        return claims
-
-    def _taken(self, store: Any, limit: int) -> Claims:
-        claims: Claims = store.operations.claim(
-            limit=limit,
-            lease=LEASE * self.portal.patience,
-            job_name=self.ctx.job_name,
-            guarded=list(self.guarded),
-            seen=self._seen,
-        )
         return claims
 
     def _send_all(

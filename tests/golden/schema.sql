@@ -94,6 +94,36 @@ CREATE FUNCTION public.certjobs_actor() RETURNS text
     LANGUAGE sql STABLE
     AS $$ SELECT coalesce(public.certjobs_setting('actor'), session_user::text) $$;
 
+CREATE FUNCTION public.certjobs_adopt_operations() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $_$
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM public.sync_queue q WHERE q.mentor_ref IS NOT NULL) THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE $statement$
+        WITH theirs AS MATERIALIZED (
+            SELECT q.id, q.mentor_id AS former, n.id AS mentor_id,
+                   row_number() OVER (PARTITION BY n.id, CASE WHEN q.status = 'failed' THEN 'pending' ELSE q.status END
+                                          ORDER BY q.id DESC) = 1 OR q.status = 'dead' AS last
+              FROM added n
+              JOIN public.sync_queue q ON q.mentor_ref = n.external_ref
+        ), forgotten AS (
+            DELETE FROM public.website_listing w USING theirs t WHERE w.mentor_id = t.former
+        )
+        UPDATE public.sync_queue q
+           SET mentor_id = CASE WHEN t.last THEN t.mentor_id ELSE q.mentor_id END,
+               mentor_ref = NULL,
+               status = CASE WHEN t.last THEN q.status ELSE 'superseded' END,
+               finished_at = CASE WHEN t.last THEN q.finished_at ELSE clock_timestamp() END
+          FROM theirs t
+         WHERE q.id = t.id
+        $statement$;
+    RETURN NULL;
+END
+$_$;
+
 CREATE FUNCTION public.certjobs_audit_arrival() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -786,44 +816,48 @@ BEGIN
     IF NOT concerned THEN
         RETURN NULL;
     END IF;
+    -- What stands open gives way before what takes its place comes in: the count makes the second wait for the first.
     EXECUTE $statement$
-        UPDATE public.sync_queue q
-           SET status = 'superseded', last_error = 'A later change has taken its place.', finished_at = clock_timestamp()
-          FROM ($statement$ || changed || $statement$) c
-         WHERE c.operation IS NOT NULL AND q.mentor_id = c.id AND q.status IN ('pending', 'failed')
-        $statement$;
-    EXECUTE $statement$
-        INSERT INTO public.sync_queue (mentor_id, organisation_id, certification_expiry, operation, triggered_by_event,
-                                       explained, actor, caused_by_run)
-        SELECT c.id, CASE c.operation WHEN 'remove' THEN c.organisation_before ELSE c.organisation_id END,
-               c.certification_expiry, c.operation, c.event,
-               c.event = 'expired_cert' AND public.certjobs_setting('run_id') IS NOT NULL,
-               public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
-          FROM ($statement$ || changed || $statement$) c
-         WHERE c.operation IS NOT NULL
-            ON CONFLICT DO NOTHING
-        $statement$;
-    GET DIAGNOSTICS queued = ROW_COUNT;
+        WITH changed AS MATERIALIZED ($statement$ || changed || $statement$), superseded AS (
+            UPDATE public.sync_queue q
+               SET status = 'superseded', last_error = 'A later change has taken its place.',
+                   finished_at = clock_timestamp()
+              FROM changed c
+             WHERE c.operation IS NOT NULL AND q.mentor_id = c.id AND q.status IN ('pending', 'failed')
+            RETURNING 1
+        ), queued AS (
+            INSERT INTO public.sync_queue (mentor_id, organisation_id, certification_expiry, operation,
+                                           triggered_by_event, explained, actor, caused_by_run)
+            SELECT c.id, CASE c.operation WHEN 'remove' THEN c.organisation_before ELSE c.organisation_id END,
+                   c.certification_expiry, c.operation, c.event,
+                   c.event = 'expired_cert' AND a.run_id IS NOT NULL, a.actor, a.run_id
+              FROM (SELECT count(*) AS number FROM superseded) s
+             CROSS JOIN (SELECT public.certjobs_actor() AS actor,
+                                public.certjobs_setting('run_id')::uuid AS run_id) a
+             CROSS JOIN changed c
+             WHERE s.number >= 0 AND c.operation IS NOT NULL
+                ON CONFLICT DO NOTHING
+            RETURNING 1
+        ), cleared AS (
+            UPDATE public.reconciliation_log l
+               SET cleared_at = clock_timestamp()
+              FROM changed c
+             WHERE l.mentor_id = c.id AND l.finding = 'warning' AND l.cleared_at IS NULL
+               AND (c.after <> 'not listed' OR c.status <> 'active')
+        ), warned AS (
+            -- Somebody made active again whom the website will not show: a person has to know.
+            INSERT INTO public.reconciliation_log (finding, mentor_id, certification_expiry_date, detail, actor, run_id)
+            SELECT 'warning', c.id, c.certification_expiry,
+                   'Made active without a valid certification: not listed, and paused again by the next night.',
+                   public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
+              FROM changed c
+             WHERE c.event = 'reinstated' AND c.after = 'not listed'
+        )
+        SELECT count(*) FROM queued
+        $statement$ INTO queued;
     IF queued > 0 THEN
         PERFORM pg_notify('certjobs_sync', '');
     END IF;
-
-    -- Somebody made active again whom the website will not show: a person has to know.
-    EXECUTE $statement$
-        UPDATE public.reconciliation_log l
-           SET cleared_at = clock_timestamp()
-          FROM ($statement$ || changed || $statement$) c
-         WHERE l.mentor_id = c.id AND l.finding = 'warning' AND l.cleared_at IS NULL
-           AND (c.after <> 'not listed' OR c.status <> 'active')
-        $statement$;
-    EXECUTE $statement$
-        INSERT INTO public.reconciliation_log (finding, mentor_id, certification_expiry_date, detail, actor, run_id)
-        SELECT 'warning', c.id, c.certification_expiry,
-               'Made active without a valid certification: not listed, and paused again by the next night.',
-               public.certjobs_actor(), public.certjobs_setting('run_id')::uuid
-          FROM ($statement$ || changed || $statement$) c
-         WHERE c.event = 'reinstated' AND c.after = 'not listed'
-        $statement$;
     RETURN NULL;
 END
 $_$;
@@ -945,6 +979,19 @@ COMMENT ON FUNCTION public.certjobs_threshold_bands(today date, thresholds integ
 CREATE FUNCTION public.certjobs_today(time_zone text) RETURNS date
     LANGUAGE sql STABLE
     AS $$ SELECT coalesce(public.certjobs_setting('today')::date, (clock_timestamp() AT TIME ZONE time_zone)::date) $$;
+
+CREATE FUNCTION public.certjobs_wanted(operation text, queued_organisation bigint, mentor_organisation bigint, website_sync boolean, status text, certification_expiry date, today date) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT CASE WHEN mentor_organisation IS NULL THEN CASE operation WHEN 'remove' THEN 'remove' END
+                ELSE CASE certjobs_listing(website_sync, status, certification_expiry, today)
+                         WHEN 'listed' THEN 'restore'
+                         WHEN 'not listed' THEN 'remove'
+                         ELSE CASE WHEN operation = 'remove' AND queued_organisation <> mentor_organisation
+                                   THEN 'remove' END END END
+$$;
+
+COMMENT ON FUNCTION public.certjobs_wanted(operation text, queued_organisation bigint, mentor_organisation bigint, website_sync boolean, status text, certification_expiry date, today date) IS 'What an operation asks of the portal on a day: restore, remove, or nothing (null).';
 
 CREATE TABLE public.guarded_set_members (
     mentor_id bigint NOT NULL,
@@ -1322,6 +1369,7 @@ CREATE TABLE public.sync_queue (
     last_error text,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     finished_at timestamp with time zone,
+    let_through_at timestamp with time zone,
     CONSTRAINT ck_sync_queue_operation CHECK ((operation = ANY (ARRAY['remove'::text, 'restore'::text]))),
     CONSTRAINT ck_sync_queue_sent CHECK ((sent = ANY (ARRAY['remove'::text, 'restore'::text]))),
     CONSTRAINT ck_sync_queue_status CHECK ((status = ANY (ARRAY['pending'::text, 'processing'::text, 'done'::text, 'failed'::text, 'dead'::text, 'superseded'::text])))
@@ -1483,23 +1531,25 @@ CREATE INDEX ix_scheduler_run_log_recent ON public.scheduler_run_log USING btree
 
 CREATE INDEX ix_scheduler_run_log_running ON public.scheduler_run_log USING btree (job_name) WHERE (status = 'running'::text);
 
-CREATE INDEX ix_sync_queue_caused_by_run ON public.sync_queue USING btree (caused_by_run);
-
 CREATE INDEX ix_sync_queue_claimed_by_run ON public.sync_queue USING btree (claimed_by_run);
 
 CREATE INDEX ix_sync_queue_created_at ON public.sync_queue USING brin (created_at);
 
 CREATE INDEX ix_sync_queue_dead ON public.sync_queue USING btree (id) WHERE (status = 'dead'::text);
 
+CREATE INDEX ix_sync_queue_let_through ON public.sync_queue USING btree (organisation_id, let_through_at) WHERE (let_through_at IS NOT NULL);
+
 CREATE INDEX ix_sync_queue_mentor_id ON public.sync_queue USING btree (mentor_id);
 
-CREATE INDEX ix_sync_queue_next ON public.sync_queue USING btree (id) WHERE (status = ANY (ARRAY['pending'::text, 'failed'::text]));
+CREATE INDEX ix_sync_queue_mentor_ref ON public.sync_queue USING btree (mentor_ref) WHERE (mentor_ref IS NOT NULL);
 
-CREATE INDEX ix_sync_queue_unexplained ON public.sync_queue USING btree (organisation_id, id) WHERE ((status = ANY (ARRAY['pending'::text, 'failed'::text])) AND (operation = 'remove'::text) AND (NOT explained));
+CREATE INDEX ix_sync_queue_next ON public.sync_queue USING btree (id) WHERE (status = ANY (ARRAY['pending'::text, 'failed'::text]));
 
 CREATE UNIQUE INDEX uq_sync_queue_open ON public.sync_queue USING btree (mentor_id) WHERE (status = ANY (ARRAY['pending'::text, 'failed'::text]));
 
 CREATE UNIQUE INDEX uq_sync_queue_processing ON public.sync_queue USING btree (mentor_id) WHERE (status = 'processing'::text);
+
+CREATE TRIGGER certjobs_adopt_operations AFTER INSERT ON public.peer_mentors REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_adopt_operations();
 
 CREATE TRIGGER certjobs_append_only BEFORE TRUNCATE ON public.certification_events FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_refuse_rewriting();
 
@@ -1644,6 +1694,8 @@ GRANT ALL ON FUNCTION public.certjobs_threshold_bands(today date, thresholds int
 
 GRANT ALL ON FUNCTION public.certjobs_today(time_zone text) TO certjobs_job;
 
+GRANT ALL ON FUNCTION public.certjobs_wanted(operation text, queued_organisation bigint, mentor_organisation bigint, website_sync boolean, status text, certification_expiry date, today date) TO certjobs_job;
+
 GRANT SELECT,INSERT ON TABLE public.guarded_set_members TO certjobs_job;
 
 GRANT SELECT ON TABLE public.guarded_sets TO certjobs_job;
@@ -1734,6 +1786,8 @@ GRANT UPDATE(mentor_ref) ON TABLE public.sync_queue TO certjobs_job;
 
 GRANT UPDATE(status) ON TABLE public.sync_queue TO certjobs_job;
 
+GRANT UPDATE(explained) ON TABLE public.sync_queue TO certjobs_job;
+
 GRANT UPDATE(claimed_by_run) ON TABLE public.sync_queue TO certjobs_job;
 
 GRANT UPDATE(attempt) ON TABLE public.sync_queue TO certjobs_job;
@@ -1751,6 +1805,8 @@ GRANT UPDATE(leased_until) ON TABLE public.sync_queue TO certjobs_job;
 GRANT UPDATE(last_error) ON TABLE public.sync_queue TO certjobs_job;
 
 GRANT UPDATE(finished_at) ON TABLE public.sync_queue TO certjobs_job;
+
+GRANT UPDATE(let_through_at) ON TABLE public.sync_queue TO certjobs_job;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.website_listing TO certjobs_job;
 

@@ -4,15 +4,7 @@ WITH candidates AS MATERIALIZED (
            coalesce(q.certification_expiry, '-infinity') AS certification_expiry
       FROM sync_queue q
       LEFT JOIN peer_mentors m ON m.id = q.mentor_id
-      LEFT JOIN organisations o ON o.id = m.organisation_id
-     WHERE q.organisation_id = :organisation_id
-       AND q.status IN ('pending', 'failed') AND q.operation = 'remove' AND NOT q.explained
-       AND (m.id IS NULL
-            OR certjobs_listing(o.website_sync, m.status, m.certification_expiry, certjobs_today(o.time_zone))
-               <> 'listed')
-       AND NOT EXISTS (SELECT 1 FROM approved_changes a
-                        WHERE a.job_name = :job_name AND a.mentor_id = q.mentor_id
-                          AND a.certification_expiry = coalesce(q.certification_expiry, '-infinity'))
+     WHERE q.id = ANY (CAST(:ids AS bigint[]))
 ), named AS (
     SELECT encode(sha256(convert_to(
                CAST(:job_name AS text) || E'\n'

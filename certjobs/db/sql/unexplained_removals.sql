@@ -1,24 +1,30 @@
--- For each organisation with some: how many open operations would take a mentor off the website whom no guarded pause
--- explains, inside and outside the approved sets, decided as a claim would; up to which operation was looked.
-WITH unexplained AS MATERIALIZED (
-    SELECT q.id, q.mentor_id, q.organisation_id, q.certification_expiry
+-- For each organisation with some: the open operations that would take a mentor off the website by now, which no guarded
+-- pause explains and which the guard was not asked about. What a person approved is explained from here on. The rows stay
+-- locked, so that what is let through or refused afterwards is what was counted here.
+WITH candidate AS MATERIALIZED (
+    SELECT q.id, q.organisation_id, q.mentor_id,
+           EXISTS (SELECT 1 FROM approved_changes a
+                    WHERE a.job_name = :job_name AND a.mentor_id = q.mentor_id
+                      AND a.certification_expiry = coalesce(q.certification_expiry, '-infinity')) AS approved
       FROM sync_queue q
       LEFT JOIN peer_mentors m ON m.id = q.mentor_id
       LEFT JOIN organisations o ON o.id = m.organisation_id
-     WHERE q.status IN ('pending', 'failed') AND q.operation = 'remove' AND NOT q.explained
-       AND q.id > :after
-       AND (m.id IS NULL
-            OR certjobs_listing(o.website_sync, m.status, m.certification_expiry, certjobs_today(o.time_zone))
-               <> 'listed')
+     WHERE q.status IN ('pending', 'failed') AND NOT q.explained AND q.let_through_at IS NULL
+       AND certjobs_wanted(q.operation, q.organisation_id, m.organisation_id, o.website_sync, m.status,
+                           m.certification_expiry, certjobs_today(o.time_zone)) = 'remove'
+       FOR UPDATE OF q SKIP LOCKED
+), explained AS (
+    UPDATE sync_queue q SET explained = true FROM candidate c WHERE q.id = c.id AND c.approved
 )
-SELECT u.organisation_id,
-       count(*) FILTER (WHERE a.approved) AS approved,
-       count(*) FILTER (WHERE NOT a.approved) AS unapproved,
-       max(u.id) AS seen
-  FROM unexplained u
- CROSS JOIN LATERAL (SELECT EXISTS (SELECT 1 FROM approved_changes c
-                                     WHERE c.job_name = :job_name AND c.mentor_id = u.mentor_id
-                                       AND c.certification_expiry = coalesce(u.certification_expiry, '-infinity'))
-                            AS approved) a
- GROUP BY u.organisation_id
- ORDER BY u.organisation_id
+SELECT c.organisation_id,
+       count(*) FILTER (WHERE c.approved) AS approved,
+       coalesce(array_agg(c.id ORDER BY c.id) FILTER (WHERE NOT c.approved), '{}') AS unapproved,
+       -- Other mentors of the organisation whose removal was let through of late.
+       (SELECT count(DISTINCT q.mentor_id)
+          FROM sync_queue q
+         WHERE q.organisation_id = c.organisation_id AND q.status <> 'superseded'
+           AND q.let_through_at > clock_timestamp() - CAST(:window AS interval)
+           AND NOT EXISTS (SELECT 1 FROM candidate other WHERE other.mentor_id = q.mentor_id)) AS recent
+  FROM candidate c
+ GROUP BY c.organisation_id
+ ORDER BY c.organisation_id
