@@ -34,7 +34,7 @@ CONSOLE = {"CERTJOBS_NOTIFY_CHANNEL": "console"}
 
 def load(certjobs: Certjobs, *mentors: Mentor) -> None:
     """Import a roster."""
-    result = certjobs("roster", "import", "-", stdin=file_of(mentors))
+    result = certjobs("roster", "import", "-", "--as-of", TODAY.isoformat(), stdin=file_of(mentors))
     assert result.exit_code == 0, result.stderr
 
 
