@@ -762,7 +762,7 @@ def test_what_is_over_is_not_retried(certjobs: Certjobs, database: TestDatabase,
             do(certjobs, "mentors", "pause", "A")
     remind(certjobs, database)
     if status == "suppressed":
-        do(certjobs, "mentors", "reinstate", "A")
+        do(certjobs, "mentors", "reinstate", "A", "--as-of", TODAY.isoformat())
     notice = str(database.one("SELECT min(id) FROM notifications WHERE status = %s", status))
     unchanged = contents(database)
     for command in ("retry", "discard"):

@@ -18,14 +18,19 @@ if TYPE_CHECKING:
 
 AS_OF = ("--as-of", TODAY.isoformat())
 WHY = ("--reason", "a test")
+FOR_EVER = 20_000  # days: valid whenever the tests run, for what is decided by the database's own day
 
 
 @pytest.fixture
 def roster(certjobs: Certjobs, database: TestDatabase) -> TestDatabase:
     """Give a roster with nobody's change in the outbox: V is valid, X expired yesterday, U has no certification."""
     load(
-        certjobs, Mentor("V", 100), Mentor("X", -1), Mentor("U", None), Mentor("N", 100, OLA, organisation="NHF")
-    )  # fmt: skip
+        certjobs,
+        Mentor("V", FOR_EVER),
+        Mentor("X", -1),
+        Mentor("U", None),
+        Mentor("N", FOR_EVER, OLA, organisation="NHF"),
+    )
     database.execute("DELETE FROM sync_queue")
     return database
 
@@ -96,24 +101,24 @@ def test_reinstated_without_a_certification_is_a_warning(certjobs: Certjobs, ros
     do(certjobs, "mentors", "reinstate", "X", "--force", *WHY, *AS_OF)
     assert queue(roster) == []
     assert warnings(roster) == [("X", False)]
-    do(certjobs, "certs", "renew", "C-X", "--expires", in_days(300), *WHY)
+    do(certjobs, "certs", "renew", "C-X", "--expires", in_days(300), *WHY, *AS_OF)
     assert queue(roster) == [("X", "restore", "renewed", "pending")]
     assert warnings(roster) == [("X", True)]
 
 
 def test_a_renewal_of_an_active_unlisted_mentor_is_restored(certjobs: Certjobs, roster: TestDatabase) -> None:
     """An expired mentor whom nobody paused yet and an uncertified one are restored when they are certified again."""
-    do(certjobs, "certs", "renew", "C-X", "--expires", in_days(300), *WHY)
-    do(certjobs, "certs", "add", "U", "--ref", "C-U", "--issued", in_days(-1), "--expires", in_days(300), *WHY)
+    do(certjobs, "certs", "renew", "C-X", "--expires", in_days(300), *WHY, *AS_OF)
+    do(certjobs, "certs", "add", "U", "--ref", "C-U", "--issued", in_days(-1), "--expires", in_days(300), *WHY, *AS_OF)
     assert queue(roster) == [("X", "restore", "renewed", "pending"), ("U", "restore", "renewed", "pending")]
 
 
 def test_a_renewal_of_a_listed_or_paused_mentor_is_nothing(certjobs: Certjobs, roster: TestDatabase) -> None:
     """A longer certification changes nothing for who is listed already, or stays paused."""
-    do(certjobs, "certs", "renew", "C-V", "--expires", in_days(700), *WHY)
+    do(certjobs, "certs", "renew", "C-V", "--expires", in_days(FOR_EVER + 1), *WHY)
     do(certjobs, "expiry-check", *AS_OF)
     roster.execute("DELETE FROM sync_queue")
-    do(certjobs, "certs", "renew", "C-X", "--expires", in_days(300), *WHY)
+    do(certjobs, "certs", "renew", "C-X", "--expires", in_days(300), *WHY, *AS_OF)
     assert queue(roster) == []
 
 

@@ -576,7 +576,7 @@ def test_only_active_mentors(certjobs: Certjobs, database: TestDatabase) -> None
     do(certjobs, "mentors", "pause", "A")
     assert told(remind(certjobs, database, day=before(10))) == []
     assert ledger(database) == {}
-    do(certjobs, "mentors", "reinstate", "A")
+    do(certjobs, "mentors", "reinstate", "A", "--as-of", TODAY.isoformat())
     assert told(remind(certjobs, database)) == [(KARIS, "A")]
     assert ledger(database) == {"A": {30: "superseded", 14: "due"}}
 
@@ -616,7 +616,7 @@ def test_reinstated_before_the_pause_notice_leaves(certjobs: Certjobs, database:
     """The notice of a pause that was undone is suppressed; the next night's pause is told, as a notice of its own."""
     load(certjobs, Mentor("A", -2), Mentor("B", -2))
     check(certjobs, database, day=before(1))
-    do(certjobs, "mentors", "reinstate", "A", "--force")
+    do(certjobs, "mentors", "reinstate", "A", "--force", "--as-of", TODAY.isoformat())
     assert told(remind(certjobs, database, day=before(1))) == [(KARIS, "B")]
     assert owed(database) == [("A", None, KARIS, "suppressed"), ("B", None, KARIS, "sent")]
     check(certjobs, database)
