@@ -35,14 +35,12 @@ DECLARE
           FROM (SELECT n.id, n.status, n.pause_reason, n.certification_expiry, n.organisation_id,
                        o.status AS status_before, o.certification_expiry AS expiry_before,
                        o.organisation_id AS organisation_before,
-                       public.certjobs_listing(h.website_sync, o.status, o.certification_expiry,
-                                               public.certjobs_today(h.time_zone)) AS before,
-                       public.certjobs_listing(g.website_sync, n.status, n.certification_expiry,
-                                               public.certjobs_today(g.time_zone)) AS after
+                       public.certjobs_listing(h.website_sync, o.status, o.certification_expiry, h.today) AS before,
+                       public.certjobs_listing(g.website_sync, n.status, n.certification_expiry, g.today) AS after
                   FROM added n
                   JOIN removed o ON o.id = n.id
-                  JOIN public.organisations g ON g.id = n.organisation_id
-                  JOIN public.organisations h ON h.id = o.organisation_id
+                  JOIN today g ON g.id = n.organisation_id
+                  JOIN today h ON h.id = o.organisation_id
                  WHERE (o.status, o.certification_expiry, o.organisation_id)
                        IS DISTINCT FROM (n.status, n.certification_expiry, n.organisation_id)
                    AND (g.website_sync OR h.website_sync)) c
@@ -50,17 +48,22 @@ DECLARE
     concerned boolean;
     queued bigint;
 BEGIN
+    -- Counted: whether there is one at all would be looked for row by row, each with each.
     EXECUTE $statement$
-        SELECT EXISTS (SELECT 1 FROM added n JOIN removed o ON o.id = n.id
-                        WHERE (o.status, o.certification_expiry, o.organisation_id)
-                              IS DISTINCT FROM (n.status, n.certification_expiry, n.organisation_id))
+        SELECT count(*) > 0
+          FROM added n
+          JOIN removed o ON o.id = n.id
+         WHERE (o.status, o.certification_expiry, o.organisation_id)
+               IS DISTINCT FROM (n.status, n.certification_expiry, n.organisation_id)
         $statement$ INTO concerned;
     IF NOT concerned THEN
         RETURN NULL;
     END IF;
     -- What stands open gives way before what takes its place comes in: the count makes the second wait for the first.
     EXECUTE $statement$
-        WITH changed AS MATERIALIZED ($statement$ || changed || $statement$), superseded AS (
+        WITH today AS MATERIALIZED (
+            SELECT o.id, o.website_sync, public.certjobs_today(o.time_zone) AS today FROM public.organisations o
+        ), changed AS MATERIALIZED ($statement$ || changed || $statement$), superseded AS (
             UPDATE public.sync_queue q
                SET status = 'superseded', last_error = 'A later change has taken its place.',
                    finished_at = clock_timestamp()
