@@ -111,8 +111,9 @@ class ListingResult:
     """What became of one change.
 
     ``outcome`` is ``done``; ``absent``: to be taken off, and the portal does not know the mentor, which is as good;
-    ``failed``: not now, or nobody knows, and the same again is safe; ``refused``: never; ``limited``: the portal asks
-    for a rest; ``skipped``: not tried. ``error`` is safe to store and to log: no secret, name or address in it.
+    ``failed``: not now; ``unknown``: nobody knows, and the portal may still be at it: the same again is safe, the
+    opposite is not; ``refused``: never; ``limited``: the portal asks for a rest; ``skipped``: not tried. ``error``
+    is safe to store and to log: no secret, name or address in it.
     """
 
     outcome: str
@@ -123,11 +124,13 @@ class ListingResult:
 class Answer:
     """The portal's answer to a request: a result for each change, in their order.
 
-    ``rest`` is how many seconds the portal asks every worker to rest, or None where it does not ask.
+    ``rest`` is how many seconds the portal asks every worker to rest, or None where it does not ask. ``trouble`` says
+    what kept the portal as a whole from answering, if so: nothing of the changes is to blame then.
     """
 
     results: Sequence[ListingResult]
     rest: float | None = None
+    trouble: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +168,12 @@ class ListingPortal(Protocol):
     def check(self) -> int | None:
         """Make sure that the portal accepts us; return how many requests at once it recommends, where it says so.
 
-        Raises CredentialsRejected when it does not, and Unavailable when it cannot be asked.
+        Raises CredentialsRejected when it does not, ConfigurationError where the listing is not as the settings say,
+        and Unavailable when it cannot be asked.
         """
+
+    def refusal(self, change: ListingChange) -> ListingResult | None:
+        """Return why a change cannot even be asked for, if so; nothing is sent for it."""
 
     def session(self) -> AbstractContextManager[PortalSession]:
         """Open what makes changes: a connection, kept for many requests. It connects only at the first."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certjobs.adapters.dataverse import client
+from certjobs.errors import Unavailable
 from certjobs.local.simulator.server import SECRET
 from tests.children.helpers import dump, last_run, load
 from tests.portal import Portal, running
@@ -145,7 +146,7 @@ def test_what_fails_for_days_is_dead(certjobs: Certjobs, database: TestDatabase,
     load(certjobs, Mentor("A", 100))
     portal.knows("A", listed=False)
     database.execute("UPDATE sync_queue SET failures = 11")
-    portal.fault("status", "row", status=500, count=None)
+    portal.fault("status", "row", key="A", status=500, count=None)
     found = sync(certjobs, database, portal, exit_code=3).json()
     assert statuses(database) == {"dead": 1}
     assert "given up" in found["message"]
@@ -154,10 +155,10 @@ def test_what_fails_for_days_is_dead(certjobs: Certjobs, database: TestDatabase,
 def test_a_newer_operation_takes_the_place_of_one_that_fails(
     certjobs: Certjobs, database: TestDatabase, portal: Portal
 ) -> None:
-    """What fails while a newer one is open is superseded, and the newer one waits as long as it would have."""
+    """What fails while a newer one is open is superseded; the opposite waits until the request is surely over."""
     load(certjobs, Mentor("A", 100))
     portal.knows("A")
-    fault = portal.fault("hang", "row")
+    fault = portal.fault("hang", "row", key="A")
 
     def meanwhile() -> None:
         assert fault.reached.wait(30)
@@ -169,7 +170,131 @@ def test_a_newer_operation_takes_the_place_of_one_that_fails(
     sync(certjobs, database, portal, exit_code=3, env={"CERTJOBS_SYNC_CONCURRENCY": "1"})
     thread.join()
     assert queue(database) == [("A", "restore", "renewed", "superseded"), ("A", "remove", "paused", "pending")]
-    assert database.one("SELECT not_before > clock_timestamp() FROM sync_queue WHERE status = 'pending'")
+    database.execute("UPDATE sync_queue SET not_before = NULL")
+    sync(certjobs, database, portal, exit_code=3)
+    assert portal.changes() == 1
+    database.execute("UPDATE sync_queue SET unsure_until = clock_timestamp()")
+    sync(certjobs, database, portal)
+    assert (portal.listed(), statuses(database)) == ([], {"superseded": 1, "done": 1})
+
+
+def test_the_same_again_does_not_wait_and_the_opposite_does(
+    certjobs: Certjobs, database: TestDatabase, portal: Portal
+) -> None:
+    """A request that was not answered is sent again at once; once that is done, the opposite still waits for it."""
+    load(certjobs, Mentor("A", 100))
+    portal.knows("A", listed=False)
+    portal.fault("drop_before", "row", key="A")
+    certjobs("sync", *AS_OF, url=database.job_url, env=portal.env)
+    database.execute("UPDATE sync_queue SET not_before = NULL")
+    sync(certjobs, database, portal)
+    assert portal.listed() == ["A"]
+    do(certjobs, "mentors", "pause", "A", *WHY, *AS_OF)
+    sync(certjobs, database, portal, exit_code=3)
+    assert portal.listed() == ["A"]
+    database.execute("UPDATE sync_queue SET unsure_until = clock_timestamp()")
+    sync(certjobs, database, portal)
+    assert portal.listed() == []
+
+
+def test_a_blip_is_waited_for(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """A portal that is away for a moment costs a rest of all workers, no failure and no later run."""
+    refs = ready(certjobs, portal, 40)
+    portal.fault("status", "batch", status=503, count=4)
+    counts = sync(certjobs, database, portal, env={"CERTJOBS_SYNC_BATCH_SIZE": "5"}).json()["counts"]
+    assert portal.listed() == refs
+    assert (counts["open"], counts["dead"]) == (0, 0)
+    assert portal.rests[0] == 2
+
+
+def test_requests_that_cannot_leave_are_no_failures(
+    certjobs: Certjobs, database: TestDatabase, portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing reaches the portal, the run rests three times and ends 69; every operation is due at once."""
+    ready(certjobs, portal, 20)
+
+    def away(*_: object) -> Answer:
+        msg = "The portal refused the connection."
+        raise Unavailable(msg, hint="")
+
+    monkeypatch.setattr(client.DataverseSession, "apply", away)
+    found = sync(certjobs, database, portal, exit_code=69).json()
+    assert portal.rests == [2, 10, 30]
+    assert "refused the connection" in found["message"]
+    assert database.all("SELECT DISTINCT status, failures, not_before FROM sync_queue") == [("pending", 0, None)]
+
+
+def test_a_rest_longer_than_a_run_is_kept(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """Who is asked to rest longer than a run does ends 3, and does not ask for the same again before that."""
+    ready(certjobs, portal, 4)
+    portal.fault("status", "batch", status=429, retry_after=900)
+    sync(certjobs, database, portal, exit_code=3)
+    assert portal.rests == []
+    assert database.one("SELECT min(not_before) > clock_timestamp() + interval '14 minutes' FROM sync_queue")
+
+
+def test_a_dry_run_waits_for_nothing(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """A dry-run tells of what is due and leaves what comes due soon, for it holds locks."""
+    ready(certjobs, portal, 2)
+    database.execute("UPDATE sync_queue SET not_before = clock_timestamp() + interval '40 s' WHERE id %% 2 = 0")
+    found = sync(certjobs, database, portal, "--dry-run", exit_code=3).json()
+    assert (portal.rests, len(found["sent"]), found["counts"]["open"]) == ([], 1, 1)
+
+
+def test_a_dry_run_refuses_what_the_run_refuses(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """A reference that cannot be on the portal is given up in both alike, and later runs still tell of it."""
+    load(certjobs, Mentor("A/1", 100), Mentor("B", 100))
+    portal.knows("B", listed=False)
+    dry = sync(certjobs, database, portal, "--dry-run", exit_code=3).json()
+    real = sync(certjobs, database, portal, exit_code=3).json()
+    assert [dry["counts"], dry["trouble"]] == [real["counts"], real["trouble"]]
+    later = certjobs("sync", *AS_OF, url=database.job_url, env=portal.env)
+    assert (later.exit_code, "1 operation given up by earlier runs" in later.stdout) == (0, True)
+
+
+def test_erased_while_the_restoration_is_under_way(
+    certjobs: Certjobs, database: TestDatabase, portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mentor whose row ends while they are being listed is taken off by the same run, and their reference is gone."""
+    load(certjobs, Mentor("SECRETREF", 100), Mentor("B", 100))
+    portal.knows("SECRETREF", "B", listed=False)
+    apply, seen = client.DataverseSession.apply, list[int]()
+
+    def meanwhile(session: client.DataverseSession, changes: Sequence[ListingChange]) -> Answer:
+        if not seen:
+            do(certjobs, "mentors", "erase", "SECRETREF", "--yes", *WHY)
+        seen.append(len(changes))
+        return apply(session, changes)
+
+    monkeypatch.setattr(client.DataverseSession, "apply", meanwhile)
+    counts = sync(certjobs, database, portal).json()["counts"]
+    assert (portal.listed(), counts["lost"], seen) == (["B"], 0, [2, 1])
+    assert "SECRETREF" not in str(database.all("SELECT q::text FROM sync_queue q"))
+
+
+def test_erased_after_the_removal_was_given_up(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """An erased mentor whose removal is dead is taken off once more, and no error keeps the reference."""
+    load(certjobs, Mentor("A", 100))
+    portal.knows("A")
+    do(certjobs, "mentors", "pause", "A", *WHY, *AS_OF)
+    portal.fault("status", "row", key="A", status=400)
+    sync(certjobs, database, portal, exit_code=3)
+    assert (portal.listed(), statuses(database)["dead"]) == (["A"], 1)
+    do(certjobs, "mentors", "erase", "A", "--yes", *WHY)
+    sync(certjobs, database, portal)
+    assert portal.listed() == []
+    assert database.all("SELECT mentor_ref, last_error FROM sync_queue WHERE status = 'dead'") == [(None, None)]
+    assert database.one("SELECT count(*) FROM website_listing") == 0
+
+
+def test_a_wrong_column_is_one_error(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """A misspelt column ends the run with 78 before anything is sent, names the setting, and kills no operation."""
+    ready(certjobs, portal, 3)
+    before = database.all("SELECT * FROM sync_queue ORDER BY id")
+    result = sync(certjobs, database, portal, exit_code=78, env={"CERTJOBS_DATAVERSE_LISTED_COLUMN": "new_listet"})
+    assert "new_listet" in result.json()["message"]
+    assert "CERTJOBS_DATAVERSE_LISTED_COLUMN" in result.json()["hint"]
+    assert database.all("SELECT * FROM sync_queue ORDER BY id") == before
 
 
 def test_limit(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
@@ -277,13 +402,13 @@ def test_a_token_that_is_refused_in_the_middle(certjobs: Certjobs, database: Tes
 
 
 def test_a_portal_that_is_away_and_comes_back(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
-    """While the portal answers 503 everything stays in the queue, exit 3; the next run ends with everything right."""
+    """While the portal answers 503 the run gives up after three rests, exit 69; the next ends with everything right."""
     refs = ready(certjobs, portal, 10)
     fault = portal.fault("status", "batch", status=503, count=None)
-    found = sync(certjobs, database, portal, exit_code=3, env=SMALL).json()
+    env = {"CERTJOBS_SYNC_BATCH_SIZE": "2", "CERTJOBS_SYNC_CONCURRENCY": "1"}
+    found = sync(certjobs, database, portal, exit_code=69, env=env).json()
     assert found["counts"]["open"] == 10
-    assert "the next run goes on" in found["message"]
-    assert fault.used > 0
+    assert (fault.used, portal.rests) == (4, [2, 10, 30])
     portal.simulator.faults.clear()
     database.execute("UPDATE sync_queue SET not_before = NULL")
     sync(certjobs, database, portal)

@@ -136,7 +136,7 @@ def test_a_reference_given_again_is_the_new_mentors(
 ) -> None:
     """A failed removal of an erased mentor does not take off the new mentor who got the reference."""
     do(certjobs, "mentors", "erase", refs[0], "--yes", *WHY)
-    portal.fault("status", "row", status=503, count=None)
+    portal.fault("status", "row", key=refs[0], status=500, count=None)
     sync(certjobs, database, portal, exit_code=3)
     assert queue(database)[-1] == (refs[0], "remove", "withdrawn", "failed")
     portal.simulator.faults.clear()

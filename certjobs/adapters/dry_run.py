@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from certjobs.ports import Answer, ListingResult
+from certjobs.ports import Answer, Listing, ListingResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from certjobs.ports import Listing, ListingChange, ListingPortal, Message, Notifier
+    from certjobs.ports import ListingChange, ListingPortal, Message, Notifier
 
 
 class RecordingNotifier:
@@ -60,11 +60,24 @@ class RecordingPortal:
         return nullcontext(self)
 
     def apply(self, changes: Sequence[ListingChange]) -> Answer:
-        """Pretend that the changes were made."""
-        self._changes |= {change.mentor_ref: change.listed for change in changes}
-        return Answer([ListingResult("done") for _ in changes])
+        """Pretend that the changes were made, those that could be asked for."""
+        results = [self.refusal(change) or ListingResult("done") for change in changes]
+        self._changes |= {
+            change.mentor_ref: change.listed
+            for change, result in zip(changes, results, strict=True)
+            if result.outcome == "done"
+        }
+        return Answer(results)
+
+    def refusal(self, change: ListingChange) -> ListingResult | None:
+        """Return what the portal says."""
+        return self._portal.refusal(change)
 
     def listed(self) -> Iterator[Sequence[Listing]]:
-        """Read the portal's listing with the recorded changes over it."""
+        """Read the portal's listing with the recorded changes over it; who came in stands at the end."""
+        added = {ref for ref, listed in self._changes.items() if listed}
         for page in self._portal.listed():
+            added -= {each.mentor_ref for each in page if each.mentor_ref is not None}
             yield [each for each in page if each.mentor_ref is None or self._changes.get(each.mentor_ref, True)]
+        if added:
+            yield [Listing(ref, f"dry-run-{ref}") for ref in sorted(added)]

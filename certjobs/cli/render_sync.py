@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from certjobs.cli.output import say, table
+from certjobs.domain.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,3 +50,6 @@ def synced(counts: Mapping[str, int], details: Mapping[str, Any], *, dry_run: bo
     }
     parts = ", ".join(f"{counts[name]} {word}" for name, word in words.items() if counts.get(name))
     say(f"Operations on the website: {parts}." if parts else "The website has nothing to learn.")
+    earlier = counts.get("given_up", 0) - counts.get("dead", 0)
+    if earlier > 0:
+        say(f"{counted(earlier, 'operation')} given up by earlier runs: a person has to look.")

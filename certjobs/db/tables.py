@@ -303,6 +303,7 @@ sync_queue = sa.Table(
     _moment("created_at", default=True),
     _moment("finished_at"),
     _moment("let_through_at"),
+    _moment("unsure_until"),
     sa.CheckConstraint("operation IN ('remove', 'restore')", name="operation"),
     sa.CheckConstraint("sent IN ('remove', 'restore')", name="sent"),
     sa.CheckConstraint("status IN ('pending', 'processing', 'done', 'failed', 'dead', 'superseded')", name="status"),
@@ -321,6 +322,7 @@ sa.Index(
     sync_queue.c.let_through_at,
     postgresql_where=sa.text("let_through_at IS NOT NULL"),
 )
+sa.Index("ix_sync_queue_unsure", sync_queue.c.mentor_id, postgresql_where=sa.text("unsure_until IS NOT NULL"))
 sa.Index("ix_sync_queue_mentor_ref", sync_queue.c.mentor_ref, postgresql_where=sa.text("mentor_ref IS NOT NULL"))
 sa.Index("ix_sync_queue_dead", sync_queue.c.id, postgresql_where=sa.text("status = 'dead'"))
 sa.Index("ix_sync_queue_created_at", sync_queue.c.created_at, postgresql_using="brin")

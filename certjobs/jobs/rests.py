@@ -19,27 +19,34 @@ class Rests:
     sleep: Sleep
     stop: threading.Event
     longest: float
-    begun: int = 0
-    _rested: float = 0.0
+    _rests: list[float] = field(default_factory=list)
     _gate: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def begun(self) -> int:
+        """How many rests have begun."""
+        return len(self._rests)
 
     def turn(self) -> int:
         """Wait while somebody rests, and return how many rests have begun: what is done now is done after that one."""
         with self._gate:
             return self.begun
 
+    def affords(self, seconds: float) -> bool:
+        """Tell whether so long a rest can still be taken."""
+        return sum(self._rests) + max(seconds, SHORTEST_REST) <= self.longest
+
     def take(self, seconds: float, after: int) -> bool:
-        """Rest, and let all others rest; not once more for what left before a rest that has begun since ``after``.
+        """Rest, and let all others rest; of what left before rests that have begun since ``after``, what they lack.
 
         Returns False, and does not rest, where that would be longer than a run rests in all.
         """
-        seconds = max(seconds, SHORTEST_REST)
         with self._gate:
-            if after != self.begun:
+            seconds = max(seconds, SHORTEST_REST) - sum(self._rests[after:])
+            if seconds <= 0:
                 return True
-            if self._rested + seconds > self.longest:
+            if not self.affords(seconds):
                 return False
-            self._rested += seconds
-            self.begun += 1
+            self._rests.append(seconds)
             self.sleep(seconds, self.stop)
         return True

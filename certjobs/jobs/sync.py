@@ -13,7 +13,6 @@ and of one mentor never two operations are under way. A portal that asks for a r
 from __future__ import annotations
 
 import threading
-from contextlib import nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -35,9 +34,8 @@ from certjobs.jobs.rests import Rests
 from certjobs.ports import ListingChange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from concurrent.futures import Future
-    from contextlib import AbstractContextManager
 
     from certjobs.db.operations import Claimed, Claims, Depth
     from certjobs.jobs.context import JobContext
@@ -49,7 +47,11 @@ LEASE = 2.0  # times the longest that a request may take: so long an operation i
 LONGEST_REST = 600.0  # seconds that a run rests in all before it leaves what is left to a later one
 LONGEST_WAIT = 150.0  # seconds that a run waits in all for what failed a moment ago
 NO_LIMIT = 2**31
-DOWN = 3  # requests in a row that could not even be begun: then the portal is down
+DOWN = (
+    2.0,
+    10.0,
+    30.0,
+)  # seconds that all workers rest, one after the other, from a portal that does not answer at all
 GUARD_WINDOW = timedelta(hours=12)  # as long what the guard let through counts: a night, not a run, has an allowance
 SMALLER = 5  # times smaller becomes a request with each failure of what is in it, down to one operation
 
@@ -90,6 +92,18 @@ def _without_portal(ctx: JobContext[SyncOptions]) -> Outcome:
 
 
 @dataclass(slots=True)
+class _Sent:
+    """What became of the requests for one claim.
+
+    ``rest``: how long the portal asks to rest; ``trouble``: what kept it from answering at all.
+    """
+
+    settled: list[Settled] = field(default_factory=list)
+    rest: float | None = None
+    trouble: CertjobsError | None = None
+
+
+@dataclass(slots=True)
 class _Syncing:
     """The work under way: what its workers share."""
 
@@ -101,7 +115,6 @@ class _Syncing:
     stop: threading.Event = field(default_factory=threading.Event)
     stopped: CertjobsError | None = None
     guarded: dict[int, dict[str, Any]] = field(default_factory=dict)
-    depth: Depth | None = None
     _waited: float = 0.0
     _down: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -118,18 +131,18 @@ class _Syncing:
             new = self._look()
             before = self.ctx.counts["claimed"]
             self._drain(advance)
-            with self.ctx.transaction() as store:
-                self.depth = store.operations.depth()
             if self.stop.is_set() or self.left <= 0:
                 return
             if new or self.ctx.counts["claimed"] > before:
                 continue  # what was claimed may have let something else come free
-            if not self._wait(self.depth.next_in):
+            with self.ctx.transaction() as store:
+                depth = store.operations.depth()
+            if not self._wait(depth.next_in):
                 return
 
     def _wait(self, seconds: float | None) -> bool:
-        """Wait for what comes due next, where that is soon; tell whether it was."""
-        if seconds is None or self._waited + seconds > LONGEST_WAIT:
+        """Wait for what comes due next, where that is soon; tell whether it was. A rehearsal keeps nobody waiting."""
+        if seconds is None or self._waited + seconds > LONGEST_WAIT or self.ctx.dry_run:
             return False
         seconds = max(seconds, 0.1)
         self._waited += seconds
@@ -174,16 +187,16 @@ class _Syncing:
     # Workers.
 
     def _drain(self, advance: Advance) -> None:
-        """Let the workers work until nothing is left that may be taken now."""
-        if self.workers == 1:
-            with self.portal.session() as session:
-                self._work(session, self.ctx.shield, advance)
-            return
+        """Let the workers work until nothing is left that may be taken now.
+
+        They are threads also where there is one: a signal reaches the main thread at once, and each finishes the
+        request that it has in hand.
+        """
         from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
         def work() -> None:
             with self.portal.session() as session:
-                self._work(session, nullcontext, advance)
+                self._work(session, advance)
 
         futures: list[Future[None]] = []
         with ThreadPoolExecutor(self.workers, thread_name_prefix="worker") as pool:
@@ -196,29 +209,47 @@ class _Syncing:
         for future in futures:
             future.result()
 
-    def _work(
-        self, session: PortalSession, shield: Callable[[], AbstractContextManager[None]], advance: Advance
-    ) -> None:
+    def _work(self, session: PortalSession, advance: Advance) -> None:
         """Claim, send and settle until nothing is left; what was sent is settled with the next claim."""
         settled: list[Settled] = []
         try:
             while not self.stop.is_set():
                 rests = self.rests.turn()
-                with shield():
-                    claims = self._claim(settled)
-                    settled = []
-                    if claims is None or not claims.size:
-                        return
-                    settled, rest = self._send_all(session, claims.taken, rests)
-                    with self._lock:
-                        advance(claims.size)
-                    if rest is not None:
-                        self._finish(settled)
-                        settled = []
-                if rest is not None and not self.rests.take(rest, rests):
+                claims = self._claim(settled)
+                settled = []
+                if claims is None or not claims.size:
+                    return
+                sent = self._send_all(session, claims.taken, rests)
+                settled = sent.settled
+                with self._lock:
+                    advance(claims.size)
+                if sent.rest is None and sent.trouble is None:
+                    continue
+                self._finish(settled)
+                settled = []
+                if sent.trouble is not None:
+                    self._down_for(sent.trouble, rests)
+                elif sent.rest is not None and not self.rests.take(sent.rest, rests):
                     self._stop_for(_rested(self.portal.name))
         finally:
             self._finish(settled)
+
+    def _down_for(self, trouble: CertjobsError, rests: int) -> None:
+        """Let all workers rest from a portal that does not answer at all, longer each time; in the end stop.
+
+        Requests that were under way together count as one.
+        """
+        with self._lock:
+            down = self._down
+        if down >= len(DOWN):
+            self._stop_for(trouble)
+            return
+        before = self.rests.begun
+        if not self.rests.take(DOWN[down], rests):
+            self._stop_for(trouble)
+        elif before == rests:
+            with self._lock:
+                self._down = down + 1
 
     def _claim(self, settled: Sequence[Settled]) -> Claims | None:
         """Settle what was sent and take what is next, in one transaction; None where the database will not have it."""
@@ -247,50 +278,60 @@ class _Syncing:
                 self.ctx.count(claimed=claims.size, superseded=claims.superseded)
         return claims
 
-    def _send_all(
-        self, session: PortalSession, taken: Sequence[Claimed], rests: int
-    ) -> tuple[list[Settled], float | None]:
+    def _send_all(self, session: PortalSession, taken: Sequence[Claimed], rests: int) -> _Sent:
         """Send what was taken, in one request or, of what failed before, in smaller ones; return what became of it.
 
-        Also returns how long the portal asks to rest. What there is no time for within the lease, and what others rest
-        for by now, goes back.
+        What there is no time for within the lease, and what others rest for by now, goes back.
         """
-        settled: list[Settled] = []
-        rest: float | None = None
+        sent = _Sent()
         until = monotonic() + (LEASE - 1) * self.portal.patience
         for part in _parts(taken, self.portal.batch):
-            if settled and (rest is not None or self.stop.is_set() or self.rests.begun != rests or monotonic() > until):
-                settled += [Settled(each.id, each.attempt, "skipped") for each in part]
-                continue
-            found, rest = self._send(session, part)
-            settled += found
-        return settled, rest
+            over = sent.rest is not None or sent.trouble is not None or monotonic() > until
+            if over or self.stop.is_set() or self.rests.begun != rests:
+                sent.settled += [Settled(each.id, each.attempt, "skipped") for each in part]
+            else:
+                self._send(session, part, sent)
+        return sent
 
-    def _send(self, session: PortalSession, part: Sequence[Claimed]) -> tuple[list[Settled], float | None]:
-        """Send one request and return what became of each operation in it, and how long to rest."""
+    def _send(self, session: PortalSession, part: Sequence[Claimed], sent: _Sent) -> None:
+        """Send one request, and note what became of each operation in it."""
+        back = [Settled(each.id, each.attempt, "skipped") for each in part]
         try:
             answer = session.apply([ListingChange(each.mentor_ref, each.listed) for each in part])
         except (CredentialsRejected, ConfigurationError) as exc:
             self._stop_for(exc)
-            return [Settled(each.id, each.attempt, "skipped") for each in part], None
-        except Unavailable as exc:
-            return self._unreached(part, exc), None
+            sent.settled += back
+        except Unavailable as exc:  # nothing left: no failure of theirs
+            self.ctx.log.warning("portal.unreached", error=exc.message)
+            sent.settled += back
+            sent.trouble = exc
         except Exception as exc:  # noqa: BLE001 - whatever a portal throws, one failure is one failure
-            return [_failed(each, f"The portal's adapter stopped on {type(exc).__name__}.") for each in part], None
-        with self._lock:
-            self._down = 0
-        return self._settled(part, answer), answer.rest
+            reason = f"The portal's adapter stopped on {type(exc).__name__}."
+            sent.settled += [_failed(each, "unknown", reason) for each in part]
+        else:
+            sent.settled += self._settled(part, answer)
+            sent.rest = answer.rest
+            if answer.trouble is None:
+                with self._lock:
+                    self._down = 0
+            elif answer.rest is None:
+                self.ctx.log.warning("portal.unanswered", error=answer.trouble)
+                msg = f"{answer.trouble[0].upper()}{answer.trouble[1:]}."
+                sent.trouble = Unavailable(msg, hint="What is left stays in the queue; run it again later.")
 
     def _settled(self, part: Sequence[Claimed], answer: Answer) -> list[Settled]:
         if all(result.outcome == "skipped" for result in answer.results):
-            return [_failed(each, "The portal answered to nothing in the request.") for each in part]
+            return [_failed(each, "failed", "The portal answered to nothing in the request.") for each in part]
         settled = []
         removed = restored = 0
+        # Who is asked to rest longer than the run does is not asked again before that.
+        rest = answer.rest if answer.rest is not None and not self.rests.affords(answer.rest) else None
         for each, result in zip(part, answer.results, strict=True):
-            if result.outcome == "failed":
-                settled.append(_failed(each, result.error))
+            if result.outcome in ("failed", "unknown"):
+                settled.append(_failed(each, result.outcome, result.error))
                 continue
-            settled.append(Settled(each.id, each.attempt, result.outcome, result.error))
+            waits = rest if result.outcome in ("limited", "skipped") else None
+            settled.append(Settled(each.id, each.attempt, result.outcome, result.error, waits))
             if result.outcome in ("done", "absent"):
                 restored += each.listed
                 removed += not each.listed
@@ -302,20 +343,10 @@ class _Syncing:
             self.ctx.log.warning("portal.limited", seconds=answer.rest)
         return settled
 
-    def _unreached(self, part: Sequence[Claimed], exc: Unavailable) -> list[Settled]:
-        """Put operations back that did not leave, no failure of theirs; several times in a row it is the end."""
-        with self._lock:
-            self._down += 1
-            down = self._down
-        self.ctx.log.warning("portal.unreached", error=exc.message)
-        if down >= DOWN:
-            self._stop_for(exc)
-        return [Settled(each.id, each.attempt, "skipped", exc.message, rest_after(down)) for each in part]
-
     # Settling.
 
-    def _finish(self, settled: Sequence[Settled]) -> None:
-        """Settle operations, in halves where the database refuses, down to the one it refuses."""
+    def _finish(self, settled: Sequence[Settled], *, once_more: bool = True) -> None:
+        """Settle operations, in halves where the database refuses, down to the one it refuses twice."""
         if not settled:
             return
         try:
@@ -326,6 +357,9 @@ class _Syncing:
                 middle = len(settled) // 2
                 self._finish(settled[:middle])
                 self._finish(settled[middle:])
+                return
+            if once_more:  # somebody may have been at the same mentor at that moment
+                self._finish(settled, once_more=False)
                 return
             self.ctx.log.warning("operation.not_settled", operation=settled[0].operation_id, error=exc.reason)
             with self._lock:
@@ -357,17 +391,13 @@ class _Syncing:
         """Hold what was taken against what became of it, and say how it went."""
         ctx = self.ctx
         counts = ctx.counts
-        ended = sum(counts.get(name, 0) for name in ("done", "failed", "dead", "superseded", "released", "lost"))
-        if counts["claimed"] != ended:
-            msg = (
-                f"The account of this run does not add up: {counts['claimed']} operations taken, {ended} accounted for."
-            )
-            raise CertjobsError(msg, hint="Look at the table sync_queue for operations in 'processing'.")
         with ctx.transaction() as store:
             depth = store.operations.depth()
+            account = store.operations.account(ctx.run_id)
             trouble = store.operations.trouble(ctx.run_id, SHOWN)
             sent = store.operations.sent(ctx.run_id, SHOWN)
-        ctx.count(open=depth.open, processing=depth.processing)
+        self._check(account)
+        ctx.count(open=depth.open, processing=depth.processing, given_up=depth.dead)
         sentences = list(self._sentences(depth))
         codes = [ExitCode.PARTIAL] if sentences else []
         hint = None
@@ -392,6 +422,23 @@ class _Syncing:
             "trouble": [_plain(each) for each in trouble],
         }
         return Outcome(worst(codes), counts, " ".join(sentences) or None, hint, details)
+
+    def _check(self, account: Mapping[str, int]) -> None:
+        """Hold what was counted against what the queue says. Raises CertjobsError where they differ.
+
+        Another run may have taken on what this one put back, so of what is open the queue may know less.
+        """
+        counts = self.ctx.counts
+        ended = sum(counts.get(name, 0) for name in ("done", "failed", "dead", "superseded", "released", "lost"))
+        left = account.get("processing", 0)
+        done = account.get("done", 0)
+        if counts["claimed"] == ended and left <= counts["lost"] and done <= counts.get("done", 0) + counts["lost"]:
+            return
+        msg = (
+            f"The account of this run does not add up: {counts['claimed']} operations taken, {ended} accounted for,"
+            f" {left} still with it."
+        )
+        raise CertjobsError(msg, hint="Look at the table sync_queue for operations in 'processing'.")
 
     def _sentences(self, depth: Depth) -> Iterator[str]:
         dead = self.ctx.counts["dead"]
@@ -422,8 +469,8 @@ def _parts(taken: Sequence[Claimed], batch: int) -> Iterator[Sequence[Claimed]]:
             yield group[start : start + size]
 
 
-def _failed(each: Claimed, error: str | None) -> Settled:
-    return Settled(each.id, each.attempt, "failed", error, rest_after(each.failures + 1))
+def _failed(each: Claimed, outcome: str, error: str | None) -> Settled:
+    return Settled(each.id, each.attempt, outcome, error, rest_after(each.failures + 1))
 
 
 def _rested(name: str) -> CertjobsError:

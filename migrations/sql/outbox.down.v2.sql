@@ -1,13 +1,14 @@
 DROP TRIGGER certjobs_adopt_operations ON peer_mentors;
 DROP FUNCTION certjobs_adopt_operations();
 DROP FUNCTION certjobs_wanted(text, bigint, bigint, boolean, text, date, date);
-REVOKE UPDATE (explained, let_through_at) ON sync_queue FROM certjobs_job;
+REVOKE UPDATE (explained, let_through_at, unsure_until) ON sync_queue FROM certjobs_job;
+DROP INDEX ix_sync_queue_unsure;
 DROP INDEX ix_sync_queue_let_through;
 DROP INDEX ix_sync_queue_mentor_ref;
 CREATE INDEX ix_sync_queue_unexplained ON sync_queue (organisation_id, id)
  WHERE status IN ('pending', 'failed') AND operation = 'remove' AND NOT explained;
 CREATE INDEX ix_sync_queue_caused_by_run ON sync_queue (caused_by_run);
-ALTER TABLE sync_queue DROP COLUMN let_through_at;
+ALTER TABLE sync_queue DROP COLUMN let_through_at, DROP COLUMN unsure_until;
 
 -- Old and new rows are joined by statements that are planned anew each time, as in the audit. A mentor's row is locked by
 -- whoever changes it, so of two changes of one mentor the later sees the earlier one's operation.
@@ -91,6 +92,42 @@ BEGIN
           FROM ($statement$ || changed || $statement$) c
          WHERE c.event = 'reinstated' AND c.after = 'not listed'
         $statement$;
+    RETURN NULL;
+END
+$$;
+
+-- A mentor whose row ends leaves the website too; how it knows them is kept until that is done.
+CREATE OR REPLACE FUNCTION certjobs_queue_departures() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+    queued bigint;
+BEGIN
+    UPDATE public.reconciliation_log l SET cleared_at = clock_timestamp()
+      FROM removed o
+     WHERE l.mentor_id = o.id AND l.cleared_at IS NULL AND l.finding = 'warning';
+    UPDATE public.sync_queue q
+       SET status = 'superseded', last_error = 'A later change has taken its place.', finished_at = clock_timestamp()
+      FROM removed o
+     WHERE q.mentor_id = o.id AND q.status IN ('pending', 'failed') AND q.operation = 'restore';
+    UPDATE public.sync_queue q
+       SET mentor_ref = o.external_ref
+      FROM removed o
+     WHERE q.mentor_id = o.id AND q.status IN ('pending', 'failed', 'processing');
+    INSERT INTO public.sync_queue (mentor_id, mentor_ref, organisation_id, certification_expiry, operation,
+                                   triggered_by_event, actor, caused_by_run)
+    SELECT o.id, o.external_ref, o.organisation_id, o.certification_expiry, 'remove', 'removed', public.certjobs_actor(),
+           public.certjobs_setting('run_id')::uuid
+      FROM removed o
+      JOIN public.organisations h ON h.id = o.organisation_id AND h.website_sync
+     WHERE o.status = 'active' AND o.certification_expiry IS NOT NULL
+        OR EXISTS (SELECT 1 FROM public.website_listing w WHERE w.mentor_id = o.id AND w.listed)
+        OR EXISTS (SELECT 1 FROM public.sync_queue q WHERE q.mentor_id = o.id AND q.status = 'processing')
+        ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS queued = ROW_COUNT;
+    IF queued > 0 THEN
+        PERFORM pg_notify('certjobs_sync', '');
+    END IF;
     RETURN NULL;
 END
 $$;

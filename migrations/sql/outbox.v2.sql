@@ -107,6 +107,44 @@ BEGIN
 END
 $$;
 
+-- A mentor whose row ends leaves the website too; how it knows them is kept until that is done, and
+-- nowhere else.
+CREATE OR REPLACE FUNCTION certjobs_queue_departures() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+    queued bigint;
+BEGIN
+    UPDATE public.reconciliation_log l SET cleared_at = clock_timestamp()
+      FROM removed o
+     WHERE l.mentor_id = o.id AND l.cleared_at IS NULL AND l.finding = 'warning';
+    UPDATE public.sync_queue q
+       SET status = 'superseded', last_error = 'A later change has taken its place.', finished_at = clock_timestamp()
+      FROM removed o
+     WHERE q.mentor_id = o.id AND q.status IN ('pending', 'failed') AND q.operation = 'restore';
+    UPDATE public.sync_queue q
+       SET mentor_ref = CASE WHEN q.status IN ('pending', 'failed', 'processing') THEN o.external_ref END,
+           last_error = NULL
+      FROM removed o
+     WHERE q.mentor_id = o.id AND (q.status IN ('pending', 'failed', 'processing') OR q.last_error IS NOT NULL);
+    INSERT INTO public.sync_queue (mentor_id, mentor_ref, organisation_id, certification_expiry, operation,
+                                   triggered_by_event, actor, caused_by_run)
+    SELECT o.id, o.external_ref, o.organisation_id, o.certification_expiry, 'remove', 'removed', public.certjobs_actor(),
+           public.certjobs_setting('run_id')::uuid
+      FROM removed o
+      JOIN public.organisations h ON h.id = o.organisation_id AND h.website_sync
+     WHERE o.status = 'active' AND o.certification_expiry IS NOT NULL
+        OR EXISTS (SELECT 1 FROM public.website_listing w WHERE w.mentor_id = o.id AND w.listed)
+        OR EXISTS (SELECT 1 FROM public.sync_queue q WHERE q.mentor_id = o.id AND q.status IN ('processing', 'dead'))
+        ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS queued = ROW_COUNT;
+    DELETE FROM public.website_listing w USING removed o WHERE w.mentor_id = o.id;
+    IF queued > 0 THEN
+        PERFORM pg_notify('certjobs_sync', '');
+    END IF;
+    RETURN NULL;
+END
+$$;
 -- A reference that was another mentor's is this one's now, and so is what is still to be done about it: two mentors'
 -- operations are not kept apart, one mentor's are. Of several who had the reference, the last one's counts.
 CREATE FUNCTION certjobs_adopt_operations() RETURNS trigger
@@ -118,13 +156,11 @@ BEGIN
     END IF;
     EXECUTE $statement$
         WITH theirs AS MATERIALIZED (
-            SELECT q.id, q.mentor_id AS former, n.id AS mentor_id,
+            SELECT q.id, n.id AS mentor_id,
                    row_number() OVER (PARTITION BY n.id, CASE WHEN q.status = 'failed' THEN 'pending' ELSE q.status END
                                           ORDER BY q.id DESC) = 1 OR q.status = 'dead' AS last
               FROM added n
               JOIN public.sync_queue q ON q.mentor_ref = n.external_ref
-        ), forgotten AS (
-            DELETE FROM public.website_listing w USING theirs t WHERE w.mentor_id = t.former
         )
         UPDATE public.sync_queue q
            SET mentor_id = CASE WHEN t.last THEN t.mentor_id ELSE q.mentor_id END,
@@ -142,4 +178,4 @@ CREATE TRIGGER certjobs_adopt_operations AFTER INSERT ON peer_mentors
     FOR EACH STATEMENT EXECUTE FUNCTION certjobs_adopt_operations();
 
 GRANT EXECUTE ON FUNCTION certjobs_wanted(text, bigint, bigint, boolean, text, date, date) TO certjobs_job;
-GRANT UPDATE (explained, let_through_at) ON sync_queue TO certjobs_job;
+GRANT UPDATE (explained, let_through_at, unsure_until) ON sync_queue TO certjobs_job;

@@ -104,13 +104,11 @@ BEGIN
     END IF;
     EXECUTE $statement$
         WITH theirs AS MATERIALIZED (
-            SELECT q.id, q.mentor_id AS former, n.id AS mentor_id,
+            SELECT q.id, n.id AS mentor_id,
                    row_number() OVER (PARTITION BY n.id, CASE WHEN q.status = 'failed' THEN 'pending' ELSE q.status END
                                           ORDER BY q.id DESC) = 1 OR q.status = 'dead' AS last
               FROM added n
               JOIN public.sync_queue q ON q.mentor_ref = n.external_ref
-        ), forgotten AS (
-            DELETE FROM public.website_listing w USING theirs t WHERE w.mentor_id = t.former
         )
         UPDATE public.sync_queue q
            SET mentor_id = CASE WHEN t.last THEN t.mentor_id ELSE q.mentor_id END,
@@ -880,9 +878,10 @@ BEGIN
       FROM removed o
      WHERE q.mentor_id = o.id AND q.status IN ('pending', 'failed') AND q.operation = 'restore';
     UPDATE public.sync_queue q
-       SET mentor_ref = o.external_ref
+       SET mentor_ref = CASE WHEN q.status IN ('pending', 'failed', 'processing') THEN o.external_ref END,
+           last_error = NULL
       FROM removed o
-     WHERE q.mentor_id = o.id AND q.status IN ('pending', 'failed', 'processing');
+     WHERE q.mentor_id = o.id AND (q.status IN ('pending', 'failed', 'processing') OR q.last_error IS NOT NULL);
     INSERT INTO public.sync_queue (mentor_id, mentor_ref, organisation_id, certification_expiry, operation,
                                    triggered_by_event, actor, caused_by_run)
     SELECT o.id, o.external_ref, o.organisation_id, o.certification_expiry, 'remove', 'removed', public.certjobs_actor(),
@@ -891,9 +890,10 @@ BEGIN
       JOIN public.organisations h ON h.id = o.organisation_id AND h.website_sync
      WHERE o.status = 'active' AND o.certification_expiry IS NOT NULL
         OR EXISTS (SELECT 1 FROM public.website_listing w WHERE w.mentor_id = o.id AND w.listed)
-        OR EXISTS (SELECT 1 FROM public.sync_queue q WHERE q.mentor_id = o.id AND q.status = 'processing')
+        OR EXISTS (SELECT 1 FROM public.sync_queue q WHERE q.mentor_id = o.id AND q.status IN ('processing', 'dead'))
         ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS queued = ROW_COUNT;
+    DELETE FROM public.website_listing w USING removed o WHERE w.mentor_id = o.id;
     IF queued > 0 THEN
         PERFORM pg_notify('certjobs_sync', '');
     END IF;
@@ -1373,6 +1373,7 @@ CREATE TABLE public.sync_queue (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     finished_at timestamp with time zone,
     let_through_at timestamp with time zone,
+    unsure_until timestamp with time zone,
     CONSTRAINT ck_sync_queue_operation CHECK ((operation = ANY (ARRAY['remove'::text, 'restore'::text]))),
     CONSTRAINT ck_sync_queue_sent CHECK ((sent = ANY (ARRAY['remove'::text, 'restore'::text]))),
     CONSTRAINT ck_sync_queue_status CHECK ((status = ANY (ARRAY['pending'::text, 'processing'::text, 'done'::text, 'failed'::text, 'dead'::text, 'superseded'::text])))
@@ -1547,6 +1548,8 @@ CREATE INDEX ix_sync_queue_mentor_id ON public.sync_queue USING btree (mentor_id
 CREATE INDEX ix_sync_queue_mentor_ref ON public.sync_queue USING btree (mentor_ref) WHERE (mentor_ref IS NOT NULL);
 
 CREATE INDEX ix_sync_queue_next ON public.sync_queue USING btree (id) WHERE (status = ANY (ARRAY['pending'::text, 'failed'::text]));
+
+CREATE INDEX ix_sync_queue_unsure ON public.sync_queue USING btree (mentor_id) WHERE (unsure_until IS NOT NULL);
 
 CREATE UNIQUE INDEX uq_sync_queue_open ON public.sync_queue USING btree (mentor_id) WHERE (status = ANY (ARRAY['pending'::text, 'failed'::text]));
 
@@ -1810,6 +1813,8 @@ GRANT UPDATE(last_error) ON TABLE public.sync_queue TO certjobs_job;
 GRANT UPDATE(finished_at) ON TABLE public.sync_queue TO certjobs_job;
 
 GRANT UPDATE(let_through_at) ON TABLE public.sync_queue TO certjobs_job;
+
+GRANT UPDATE(unsure_until) ON TABLE public.sync_queue TO certjobs_job;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.website_listing TO certjobs_job;
 

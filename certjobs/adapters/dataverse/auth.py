@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from threading import Event, Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import urlencode
 
@@ -39,6 +40,10 @@ ERRORS = frozenset(
     | {"unauthorized_client", "unsupported_grant_type"}
 )
 PASSING_ERRORS = frozenset({"server_error", "temporarily_unavailable"})
+ASKED_LATER = (
+    "It is tried again at the next run; check the network if it lasts, and CERTJOBS_DATAVERSE_CA_FILE where a"
+    " certificate is not trusted."
+)
 _CODE = re.compile(r"AADSTS(\d{1,9})")
 _OPAQUE = re.compile(r"[\x21-\x7e]+")
 
@@ -72,29 +77,36 @@ class KeptTokens(ABC):
         self._lock = Lock()
         self._kept: str | None = None
         self._until = clock.now()
+        self._failure: Unavailable | None = None  # that nobody could be asked, the last time ...
+        self._failed = 0.0  # ... and when, for those who waited meanwhile
 
     def token(self) -> str:
         """Return the token, renewed if its end is near."""
+        began = monotonic()
         with self._lock:
-            return self._good() or self._renewed()
+            return self._good() or self._renewed(began)
 
     def renew(self, rejected: str) -> str:
         """Return another token than the rejected one."""
+        began = monotonic()
         with self._lock:
             found = self._good()
-            return found if found is not None and found != rejected else self._renewed()
+            return found if found is not None and found != rejected else self._renewed(began)
 
     def _good(self) -> str | None:
         return self._kept if self._clock.now() < self._until else None
 
-    def _renewed(self) -> str:
+    def _renewed(self, began: float) -> str:
+        if self._failure is not None and self._failed > began:
+            raise Unavailable(self._failure.message, hint=self._failure.hint)
         asked: datetime = self._clock.now()
         self._kept = None
         try:
             grant = self._ask()
         except Later as exc:
             msg = f"No token for the portal could be had: {exc.reason}."
-            raise Unavailable(msg, hint="It is tried again at the next run; check the network if it lasts.") from None
+            self._failure, self._failed = Unavailable(msg, hint=ASKED_LATER), monotonic()
+            raise Unavailable(msg, hint=ASKED_LATER) from None
         life = timedelta(seconds=grant.seconds)
         self._kept, self._until = grant.token, asked + life - min(MARGIN, life / SHARE)
         return grant.token
@@ -138,12 +150,11 @@ class ClientSecretTokens(KeptTokens):
         clock: Clock,
         sleep: Sleep,
         ca_file: str | None = None,
-        stop: Event | None = None,
     ) -> None:
         """Take who asks, a function that reads the secret, and the environment's address.
 
-        ``timeout`` is the longest wait for a connection or an answer, in seconds; ``stop``, once set, ends every rest.
-        Raises ConfigurationError as ``wire.service_at`` does.
+        ``timeout`` is the longest wait for a connection or an answer, in seconds. Raises ConfigurationError as
+        ``wire.service_at`` does.
         """
         super().__init__(clock)
         self._entra = service_at(authority, ENTRA, timeout=timeout, ca_file=ca_file)
@@ -155,7 +166,6 @@ class ClientSecretTokens(KeptTokens):
         )
         self._secret = secret
         self._sleep = sleep
-        self._stop = stop or Event()
         self._known: str | None = None  # the secret that was sent last
         self._refusal: CredentialsRejected | None = None  # what was said of it, where it was not accepted ...
         self._refused = clock.now()  # ... and when
@@ -171,11 +181,11 @@ class ClientSecretTokens(KeptTokens):
             except _WrongSecret as exc:
                 again = self._read()
                 rest = next(rests, None) if again != secret or before not in (None, secret) else None
-                if rest is None or self._stop.is_set():
+                if rest is None:
                     self._remember(secret, exc)
                     raise
                 before = secret if again != secret else before
-                self._sleep(rest, self._stop)
+                self._sleep(rest, Event())
                 secret = self._read()
             except CredentialsRejected as exc:
                 self._remember(secret, exc)
@@ -239,7 +249,10 @@ def _rejection(app: App, status: int, error: str, codes: list[int]) -> Credentia
         return CredentialsRejected(msg, hint=store)
     if error == "invalid_client" and WRONG_SECRET in codes:
         msg = f"{ENTRA} does not accept {whose} (AADSTS{WRONG_SECRET})."
-        hint = f"Store the value of a valid {app.credential}, not its id, where certjobs reads it, or rotate it."
+        hint = (
+            f"Store the value of a valid {app.credential}, not its id, where certjobs reads it, or rotate it. One made"
+            " a moment ago takes up to half a minute to work."
+        )
         return _WrongSecret(msg, hint=hint)
     if error == "unauthorized_client" or not {UNKNOWN_APP, UNKNOWN_TENANT}.isdisjoint(codes):
         msg = f"{ENTRA} does not know the app registration {app.client_id} in the tenant {app.tenant}."

@@ -8,7 +8,8 @@ The contract:
 - 401: the token is renewed once, and the same is sent once more. 403: the service does not want us, and no more is
   sent; inside a batch that holds only where every part says so.
 - 429: nothing was done, and ``Retry-After`` says for how long nobody should ask.
-- Everything else, and an answer that does not come or breaks off, is for now: the same again is safe.
+- Everything else, and an answer that breaks off, is for now: the same again is safe. Where no answer comes, or a
+  gateway says that it waits no longer (502, 504), the service may still be at it.
 
 What the service says in its own words is never passed on: it may quote a row. Its codes are.
 """
@@ -21,6 +22,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from threading import Event
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin
 
@@ -29,6 +31,7 @@ import httpx
 from certjobs.adapters.dataverse import batch as batches
 from certjobs.adapters.dataverse.wire import Later, Reply, Unreachable, Wire, retried, service_at
 from certjobs.adapters.http import seconds_of
+from certjobs.config import PREFIX
 from certjobs.errors import CertjobsError, ConfigurationError, CredentialsRejected, Unavailable
 from certjobs.ports import Answer, Listing, ListingResult
 
@@ -44,12 +47,16 @@ NOT_IN_A_KEY = frozenset("/<>*%&:\\?+#")  # the service does not find a row by t
 PAGE = 5000  # rows, the most that the service gives at once
 REST, SHORTEST_REST, LONGEST_REST = 30.0, 1.0, 3600.0  # seconds: where it does not say, and whatever it says
 LONGEST_TOKEN = 150.0  # seconds that asking for a token takes with its retries
-LONGEST_RESTS = 1800.0  # seconds that one reading of the listing may rest in all
+LONGEST_RESTS = 1800.0  # seconds that one reading of the listing may rest in all ...
+LONGEST_REST_BEFORE = 300.0  # ... and the questions before anything else
+NOBODY = "certjobs-check"  # a reference that no mentor has: asked for to see whether table and columns are there
 DONE = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT})
 NOT_NOW = frozenset(
     {HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.LOCKED, HTTPStatus.TOO_EARLY}
 )
-PASSING = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
+LEFT_ALONE = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})  # a gateway that waits no longer
+PASSING = LEFT_ALONE | {HTTPStatus.SERVICE_UNAVAILABLE}
+ADDRESS = f"Check {PREFIX}DATAVERSE_URL and {PREFIX}DATAVERSE_API_VERSION, and whether a proxy changes the answers."
 HEADERS = {
     "Accept": "application/json",
     "OData-Version": "4.0",
@@ -86,54 +93,75 @@ class DataversePortal:
         concurrency: int = 4,
         timeout: float = 30.0,
         relative_urls: bool = False,
-        always_batch: bool = False,
         ca_file: str | None = None,
-        stop: Event | None = None,
     ) -> None:
         """Take the environment's address, the names there, and who gives tokens for it.
 
         ``table`` is the name of the entity set, ``key_column`` an alternate key that holds our mentor's reference,
         ``listed_column`` the flag, and ``id_column`` the table's own id. ``timeout`` is the longest wait for a
         connection and for an answer, in seconds. ``relative_urls``: whether addresses inside a batch are relative to
-        the service's root; ``always_batch``: whether a single change is a batch too. ``stop``, once set, ends a rest.
+        the service's root.
         """
         if not 1 <= batch <= batches.MOST_PARTS:
             msg = f"A batch of the portal holds 1 to {batches.MOST_PARTS} changes."
-            raise ConfigurationError(msg, hint=f"Set the batch size to at most {batches.MOST_PARTS}.")
+            raise ConfigurationError(msg, hint=f"Set {PREFIX}SYNC_BATCH_SIZE to at most {batches.MOST_PARTS}.")
         version = _VERSION.fullmatch(api_version)
         if version is None:
             msg = "The portal's API version is none."
-            raise ConfigurationError(msg, hint="It must look like 9.2.")
+            raise ConfigurationError(msg, hint=f"Set {PREFIX}DATAVERSE_API_VERSION to one that looks like 9.2.")
         self.batch = batch
         self.concurrency = concurrency
-        # A connection and an answer, twice, and in between tokens, of whose retries an end is known.
+        # A connection and an answer, twice, and in between tokens; what would begin later than that is not sent.
         self.patience = 4 * timeout + LONGEST_TOKEN
+        self._latest = self.patience - 2 * timeout
         self.service = service_at(url, THE_PORTAL, timeout=timeout, ca_file=ca_file)
         self.root = f"{self.service.origin}/api/data/v{version.group(1)}/"
-        self.table = _column(table, "table")
-        self.key_column = _column(key_column, "key column")
-        self.listed_column = _column(listed_column, "listed column")
-        self.id_column = _column(id_column, "id column")
+        self.table = _column(table, "table", "TABLE")
+        self.key_column = _column(key_column, "key column", "KEY_COLUMN")
+        self.listed_column = _column(listed_column, "listed column", "LISTED_COLUMN")
+        self.id_column = _column(id_column, "id column", "ID_COLUMN")
         self.tokens = tokens
         self.clock = clock
-        self.always_batch = always_batch
         self._sleep = sleep
-        self._stop = stop or Event()
         self._inner_root = "" if relative_urls else self.root
         self._body = {flag: json.dumps({listed_column: flag}, separators=(",", ":")).encode() for flag in (True, False)}
 
     def check(self) -> int | None:
-        """Have a token and ask the service who we are; return how many requests at once it recommends, if it does.
+        """Have a token, ask the service who we are, and look for our table, key and columns.
 
-        Raises as ``ports.ListingPortal.check`` says, and ConfigurationError where whoever answers is no Dataverse.
+        A wrong name would otherwise be the failure of every single mentor. Returns how many requests at once the
+        service recommends, if it does. Raises as ``ports.ListingPortal.check`` says, and ConfigurationError where
+        whoever answers is no Dataverse.
         """
         with self.service.wire() as wire:
-            reply = _Reading(self, wire).get(f"{self.root}WhoAmI")
-        if not isinstance(_json(reply).get("UserId"), str):
-            msg = "What answers at the portal's address is not Dataverse: it does not say who we are."
-            raise ConfigurationError(msg, hint="Check the portal's address and API version.")
+            reading = _Reading(self, wire, LONGEST_REST_BEFORE)
+            reply = reading.get(f"{self.root}WhoAmI")
+            if not isinstance(_json(reply).get("UserId"), str):
+                msg = "What answers at the portal's address is not Dataverse: it does not say who we are."
+                raise ConfigurationError(msg, hint=ADDRESS)
+            select = f"$select={self.key_column},{self.listed_column},{self.id_column}"
+            self._is_ours(reading.ask(f"{self.root}{self.table}({self.key_column}='{NOBODY}')?{select}"))
         hint = _HINT.fullmatch(reply.headers.get("x-ms-dop-hint", "").strip())
         return int(hint.group()) if hint else None
+
+    def _is_ours(self, reply: Reply) -> None:
+        """Judge the answer about a row that nobody has. Raises ConfigurationError where it is not only the row."""
+        part = batches.read(reply.status, None, reply.body)
+        if reply.status == HTTPStatus.OK or (reply.status == HTTPStatus.NOT_FOUND and not part.no_table):
+            return
+        said = f"it answered {reply.status}{f' ({part.code})' if part.code else ''}"
+        if reply.status == HTTPStatus.NOT_FOUND:
+            msg = f"The portal has no table {self.table}: {said}."
+            raise ConfigurationError(msg, hint=f"Correct {PREFIX}DATAVERSE_TABLE: it is the name of the entity set.")
+        if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            msg = f"The portal cannot say whether its table is as we need it: {said}."
+            raise Unavailable(msg, hint="Run it again later.")
+        msg = (
+            f"The portal's table {self.table} has no key {self.key_column}, or no column {self.listed_column} or"
+            f" {self.id_column}: {said}."
+        )
+        names = ", ".join(f"{PREFIX}DATAVERSE_{name}_COLUMN" for name in ("KEY", "LISTED", "ID"))
+        raise ConfigurationError(msg, hint=f"Correct {names}; the key column needs an alternate key that is active.")
 
     @contextmanager
     def session(self) -> Iterator[DataverseSession]:
@@ -164,12 +192,16 @@ class DataversePortal:
     ) -> Reply:
         """Send one message with our token; where that is not accepted, once more with another.
 
-        Raises CredentialsRejected where that one is not accepted either, and where we may not do this at all.
+        Raises CredentialsRejected where that one is not accepted either, and where we may not do this at all; and
+        Unreachable where a token was waited for so long that nothing can be sent within ``patience``.
         """
+        until = monotonic() + self._latest
         token = self.tokens.token()
+        _still(until)
         reply = wire.exchange(method, url, {**HEADERS, **headers, "Authorization": f"Bearer {token}"}, content)
         if reply.status == HTTPStatus.UNAUTHORIZED:
             token = self.tokens.renew(token)
+            _still(until)
             reply = wire.exchange(method, url, {**HEADERS, **headers, "Authorization": f"Bearer {token}"}, content)
             if reply.status == HTTPStatus.UNAUTHORIZED:
                 msg = "The portal does not accept our token, nor a new one: it answered 401."
@@ -224,11 +256,8 @@ class DataversePortal:
         return min(LONGEST_REST, max(SHORTEST_REST, REST if seconds is None else seconds))
 
     def wait(self, seconds: float) -> None:
-        """Rest, unless the run is stopping: then raises Unavailable."""
-        self._sleep(seconds, self._stop)
-        if self._stop.is_set():
-            msg = "The portal asked for a rest, and the run was stopped in it."
-            raise Unavailable(msg, hint="Run it again.")
+        """Rest."""
+        self._sleep(seconds, Event())
 
     def _rows(self, page: Mapping[str, Any]) -> list[Listing]:
         """Return the mentors of a page. Raises CertjobsError unless every row has an id and a key or none."""
@@ -236,7 +265,7 @@ class DataversePortal:
         if isinstance(rows, list) and all(self._is_row(row) for row in rows):
             return [Listing(row.get(self.key_column), row[self.id_column]) for row in rows]
         msg = "The portal's list cannot be read: what it answered is no page of rows with their ids."
-        raise CertjobsError(msg, hint="Check the names of the key column and of the id column.")
+        raise CertjobsError(msg, hint=f"Check {PREFIX}DATAVERSE_KEY_COLUMN and {PREFIX}DATAVERSE_ID_COLUMN.")
 
     def _is_row(self, row: Any) -> bool:
         return (
@@ -259,7 +288,7 @@ class DataversePortal:
                 msg = "The portal's list leads back to a page that was read: nobody knows whether it is complete."
                 raise CertjobsError(msg, hint="Run it again; report it to whoever runs the portal if it lasts.")
         msg = "The portal's list leads to another place than the portal, which is not followed."
-        raise CertjobsError(msg, hint="Check the portal's address, and whether a proxy changes its answers.")
+        raise CertjobsError(msg, hint=ADDRESS)
 
 
 class DataverseSession:
@@ -279,11 +308,12 @@ class DataverseSession:
         sent = [change for change, refusal in zip(changes, results, strict=True) if refusal is None]
         answer = self._send(sent) if sent else Answer(())
         answered = iter(answer.results)
-        return Answer([next(answered) if refusal is None else refusal for refusal in results], answer.rest)
+        judged = [next(answered) if refusal is None else refusal for refusal in results]
+        return Answer(judged, answer.rest, answer.trouble)
 
     def _send(self, changes: Sequence[ListingChange]) -> Answer:
         portal = self._portal
-        alone = len(changes) == 1 and not portal.always_batch
+        alone = len(changes) == 1
         try:
             if alone:
                 headers = {"Content-Type": "application/json", "If-Match": "*"}
@@ -297,7 +327,7 @@ class DataverseSession:
                 msg, hint="It is tried again later; check the network and the portal's address."
             ) from None
         except Later as exc:
-            return Answer([ListingResult("failed", exc.reason)] * len(changes))
+            return Answer([ListingResult("unknown", exc.reason)] * len(changes), trouble=exc.reason)
         return self._alone(changes[0], reply) if alone else self._batch(changes, reply)
 
     def _send_batch(self, changes: Sequence[ListingChange]) -> Reply:
@@ -314,7 +344,10 @@ class DataverseSession:
         part = batches.read(reply.status, reply.headers.get("Retry-After"), reply.body)
         if part.status == HTTPStatus.NOT_FOUND and not reply.whole:  # it may be the table that is not there
             return Answer([ListingResult("failed", "the portal's answer broke off")])
-        return Answer([self._portal.verdict(change, part)], self._rest([part]))
+        if part.status in LEFT_ALONE:
+            said = f"the portal answered {part.status}"
+            return Answer([ListingResult("unknown", said)], self._rest([part]), _trouble(part.status))
+        return Answer([self._portal.verdict(change, part)], self._rest([part]), _trouble(part.status))
 
     def _batch(self, changes: Sequence[ListingChange], reply: Reply) -> Answer:
         """Judge each part; of the changes that no part answers, the outer status and the answer's end tell.
@@ -329,7 +362,7 @@ class DataverseSession:
         whole = answered.whole and reply.whole and bool(parts)
         results += [_unanswered(reply.status, whole=whole)] * (len(changes) - len(parts))
         outer = batches.read(reply.status, reply.headers.get("Retry-After"), b"")
-        return Answer(results, self._rest([*parts, outer]))
+        return Answer(results, self._rest([*parts, outer]), _trouble(reply.status) if not parts else None)
 
     def _rest(self, parts: Sequence[Part]) -> float | None:
         """Return the longest rest that is asked for: by 429, and by 503 where it says for how long."""
@@ -352,6 +385,10 @@ class _Reading:
 
     def get(self, url: str, headers: Mapping[str, str] | None = None) -> Reply:
         """Return a good answer. Raises Unavailable, CredentialsRejected, or ConfigurationError for a wrong address."""
+        return self._good(self.ask(url, headers))
+
+    def ask(self, url: str, headers: Mapping[str, str] | None = None) -> Reply:
+        """Return an answer of any kind. Raises Unavailable where none comes, and CredentialsRejected."""
         while True:
             try:
                 reply = retried(lambda: self._once(url, headers or {}))
@@ -359,7 +396,7 @@ class _Reading:
                 msg = f"{exc.reason[0].upper()}{exc.reason[1:]}, however often it was tried."
                 raise Unavailable(msg, hint="Run it again later; check the network if it lasts.") from None
             if reply.status != HTTPStatus.TOO_MANY_REQUESTS:
-                return self._good(reply)
+                return reply
             rest = self.portal.rest(reply.headers.get("Retry-After"))
             if rest > self.left:
                 msg = "The portal answered 429 and asks for more rest than there is time for."
@@ -386,7 +423,7 @@ class _Reading:
             msg = f"{said}."
             raise Unavailable(msg, hint="Run it again later.")
         msg = f"{said} where it should answer 200."
-        raise ConfigurationError(msg, hint="Check the portal's address, API version, table and columns.")
+        raise ConfigurationError(msg, hint=ADDRESS)
 
 
 def forbidden() -> CredentialsRejected:
@@ -396,10 +433,23 @@ def forbidden() -> CredentialsRejected:
     return CredentialsRejected(msg, hint=hint)
 
 
+def _trouble(status: int) -> str | None:
+    """Return what is wrong with the portal as a whole where it answers a request with this."""
+    return f"the portal answered {status}" if status in PASSING else None
+
+
+def _still(until: float) -> None:
+    if monotonic() > until:
+        msg = "a token was waited for too long"
+        raise Unreachable(msg)
+
+
 def _unanswered(status: int, *, whole: bool) -> ListingResult:
     """Return what became of a change of a batch that no part answers."""
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return ListingResult("limited", f"the portal answered {status}")
+    if status in LEFT_ALONE:
+        return ListingResult("unknown", f"the portal answered {status}")
     if status in NOT_NOW or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ListingResult("failed", f"the portal answered {status}")
     if whole:
@@ -409,11 +459,12 @@ def _unanswered(status: int, *, whole: bool) -> ListingResult:
     return ListingResult("failed", "the portal's answer broke off, or cannot be read")
 
 
-def _column(value: str, what: str) -> str:
+def _column(value: str, what: str, setting: str) -> str:
     """Return the name of a table or column. Raises ConfigurationError for what is none."""
     if not _COLUMN.fullmatch(value):
         msg = f"The portal's {what} has a name that no {what} has."
-        raise ConfigurationError(msg, hint="It holds letters, digits and underscores, as new_mentorid.")
+        hint = f"Correct {PREFIX}DATAVERSE_{setting}: it holds letters, digits and underscores, as new_mentorid."
+        raise ConfigurationError(msg, hint=hint)
     return value
 
 
@@ -424,4 +475,4 @@ def _json(reply: Reply) -> dict[str, Any]:
         if isinstance(found, dict):
             return found
     msg = "The portal answered something that cannot be read."
-    raise CertjobsError(msg, hint="Check the portal's address, and whether a proxy changes its answers.")
+    raise CertjobsError(msg, hint=ADDRESS)

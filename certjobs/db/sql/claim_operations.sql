@@ -1,6 +1,7 @@
 -- Take the next operations under way, a lease each, and decide from the rule at this moment what each asks of the portal
 -- (rule 7). Nobody takes two operations of one mentor at once, nor one that came after another that is under way. What
--- takes somebody off the website and was neither explained nor let through by the guard stays where it is.
+-- takes somebody off the website and was neither explained nor let through by the guard stays where it is; so does what is
+-- the opposite of a request that the portal may still be at.
 WITH next AS MATERIALIZED (
     SELECT q.id, coalesce(m.external_ref, q.mentor_ref) AS ref, rule.wanted
       FROM sync_queue q
@@ -11,6 +12,8 @@ WITH next AS MATERIALIZED (
      WHERE q.status IN ('pending', 'failed')
        AND (q.not_before IS NULL OR q.not_before <= clock_timestamp())
        AND NOT EXISTS (SELECT 1 FROM sync_queue p WHERE p.mentor_id = q.mentor_id AND p.status = 'processing')
+       AND NOT EXISTS (SELECT 1 FROM sync_queue p
+                        WHERE p.mentor_id = q.mentor_id AND p.unsure_until > clock_timestamp() AND p.sent <> rule.wanted)
        AND (q.explained OR q.let_through_at IS NOT NULL OR rule.wanted IS DISTINCT FROM 'remove')
      ORDER BY q.id
      LIMIT :limit

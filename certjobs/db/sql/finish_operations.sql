@@ -1,32 +1,35 @@
 -- What became of operations, where they are still this attempt's to record. One that failed for now, or was not tried,
 -- while a newer one is open gives way to it and hands on how long it has to wait. What the portal acknowledged is kept; and
--- where the rule's answer is another by now, what would make it so is queued, unless something is open already.
-WITH result AS (
-    SELECT r.id, r.attempt, r.outcome, r.error, r.rest
+-- where the rule's answer is another by now, what would make it so is queued, unless something is open already. A request
+-- that was not answered may still be carried out until the lease ends.
+WITH result AS MATERIALIZED (
+    SELECT r.id, r.attempt, r.outcome, r.error, r.rest, r.outcome IN ('done', 'absent') AS done,
+           r.outcome IN ('failed', 'unknown') AS failed,
+           CASE WHEN r.outcome NOT IN ('done', 'absent')
+                THEN EXISTS (SELECT 1 FROM sync_queue q
+                               JOIN sync_queue newer ON newer.mentor_id = q.mentor_id
+                                                    AND newer.status IN ('pending', 'failed')
+                              WHERE q.id = r.id) END AS overtaken
       FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS integer[]), CAST(:outcomes AS text[]), CAST(:errors AS text[]),
                   CAST(:rests AS double precision[])) AS r (id, attempt, outcome, error, rest)
 ), done AS (
     UPDATE sync_queue q
-       SET status = CASE WHEN r.outcome IN ('done', 'absent') THEN 'done'
+       SET status = CASE WHEN r.done THEN 'done'
                          WHEN r.outcome = 'refused' THEN 'dead'
-                         WHEN EXISTS (SELECT 1 FROM sync_queue newer
-                                       WHERE newer.mentor_id = q.mentor_id AND newer.status IN ('pending', 'failed'))
-                              THEN 'superseded'
-                         WHEN r.outcome = 'failed' AND q.failures + 1 >= :most THEN 'dead'
-                         WHEN r.outcome = 'failed' THEN 'failed'
+                         WHEN r.overtaken THEN 'superseded'
+                         WHEN r.failed AND q.failures + 1 >= :most THEN 'dead'
+                         WHEN r.failed THEN 'failed'
                          ELSE 'pending' END,
            outcome = r.outcome,
-           failures = q.failures + CASE r.outcome WHEN 'failed' THEN 1 ELSE 0 END,
-           last_error = r.error,
+           failures = q.failures + r.failed::integer,
+           last_error = CASE WHEN q.mentor_ref IS NULL THEN r.error END,
            not_before = CASE WHEN r.rest IS NOT NULL THEN statement_timestamp() + make_interval(secs => r.rest) END,
+           unsure_until = CASE r.outcome WHEN 'unknown' THEN q.leased_until ELSE q.unsure_until END,
            leased_until = NULL,
-           finished_at = clock_timestamp(),
+           finished_at = CASE WHEN r.done OR r.overtaken OR r.outcome = 'refused' OR r.failed AND q.failures + 1 >= :most
+                              THEN clock_timestamp() END,
            -- Of who is gone the reference is kept as long as the website may have to be told.
-           mentor_ref = CASE WHEN q.mentor_ref IS NOT NULL AND r.outcome NOT IN ('done', 'absent')
-                                  AND NOT EXISTS (SELECT 1 FROM sync_queue newer
-                                                   WHERE newer.mentor_id = q.mentor_id
-                                                     AND newer.status IN ('pending', 'failed'))
-                             THEN q.mentor_ref END
+           mentor_ref = CASE WHEN NOT r.done AND NOT r.overtaken THEN q.mentor_ref END
       FROM result r
      WHERE q.id = ANY (CAST(:ids AS bigint[])) AND q.id = r.id AND q.status = 'processing' AND q.attempt = r.attempt
     RETURNING q.id, q.mentor_id, q.status, q.outcome, q.sent, q.not_before, q.organisation_id
@@ -51,9 +54,6 @@ WITH result AS (
         ON CONFLICT (mentor_id) DO UPDATE
            SET listed = EXCLUDED.listed, acknowledged_at = clock_timestamp(), operation_id = EXCLUDED.operation_id,
                run_id = EXCLUDED.run_id
-), forgotten AS (
-    DELETE FROM website_listing w USING known k
-     WHERE w.mentor_id = k.mentor_id AND NOT k.exists AND k.outcome IN ('done', 'absent')
 ), again AS (
     INSERT INTO sync_queue (mentor_id, organisation_id, certification_expiry, operation, triggered_by_event, actor,
                             caused_by_run)
@@ -61,7 +61,8 @@ WITH result AS (
            CASE k.answer WHEN 'listed' THEN 'restore' ELSE 'remove' END, 'changed meanwhile', certjobs_actor(),
            certjobs_setting('run_id')::uuid
       FROM known k
-     WHERE k.answer = 'listed' AND k.sent = 'remove' OR k.answer = 'not listed' AND k.sent = 'restore'
+     WHERE k.exists
+       AND (k.answer = 'listed' AND k.sent = 'remove' OR k.answer = 'not listed' AND k.sent = 'restore')
         ON CONFLICT DO NOTHING
     RETURNING 1
 )

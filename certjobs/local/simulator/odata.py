@@ -148,8 +148,8 @@ class WebApi:
     # Rows
 
     def _read(self, call: Call, target: Target, origin: str) -> Reply:
-        row = self._found(target)
         _, select = self._selected(call)
+        row = self._found(target)
         if call.headers.get("if-none-match") == row.etag:
             return Reply(HTTPStatus.NOT_MODIFIED, [("ETag", row.etag)])
         return self._representation(HTTPStatus.OK, row, select, origin)
