@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    import pytest
+
     from certjobs.local.simulator.wire import Call, Reply
     from tests.conftest import TestDatabase
 
@@ -141,8 +143,11 @@ class WatchedPortal(Portal):
 
 
 @contextmanager
-def watched(directory: Path, **settings: Any) -> Iterator[WatchedPortal]:
-    """Run a portal that is watched, on a clock that stands still, for as many requests at once as anybody wants."""
+def watched(directory: Path, monkeypatch: pytest.MonkeyPatch | None = None, **settings: Any) -> Iterator[WatchedPortal]:
+    """Run a portal that is watched, on a clock that stands still, for as many requests at once as anybody wants.
+
+    With ``monkeypatch`` a run of this process rests by moving that clock, which takes no time.
+    """
     clock, watch = SetClock(), Watch()
     server = "certjobs.local.simulator.server"
     state, service = (type(each.__name__, (each,), {"watch": watch}) for each in (WatchedState, WatchedService))
@@ -153,7 +158,16 @@ def watched(directory: Path, **settings: Any) -> Iterator[WatchedPortal]:
     ):
         found.service.dop_hint = found.limits.concurrency_limit
         found.limits.charge_ms = 0.0
-        yield WatchedPortal(found, found.environment(directory / "secret", directory / "ca.pem"), clock, watch=watch)
+        env = found.environment(directory / "secret", directory / "ca.pem")
+        portal = WatchedPortal(found, env, clock, watch=watch)
+
+        def sleep(_clock: object, seconds: float, _until: object) -> None:
+            portal.rests.append(seconds)
+            clock.advance(seconds)
+
+        if monkeypatch is not None:
+            monkeypatch.setattr("certjobs.bootstrap.SystemClock.sleep", sleep)
+        yield portal
 
 
 def due_soon(database: TestDatabase) -> None:
