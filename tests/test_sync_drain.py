@@ -16,13 +16,13 @@ import pytest
 
 from tests.children.helpers import runs, waits_for_lock
 from tests.roster import TODAY
-from tests.test_outbox import AS_OF
+from tests.test_outbox import AS_OF, WHY, do
 from tests.test_sync import ready
 from tests.watched import Unsteady, account, due_soon, watched
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tests.conftest import Certjobs, CertjobsProcess, Result, TestDatabase
@@ -214,6 +214,63 @@ def test_what_another_session_holds_is_left_where_it_is(
         assert portal.listed() == refs
 
 
+def test_who_is_being_sent_is_not_sent_by_another(
+    certjobs: Certjobs, certjobs_process: CertjobsProcess, database: TestDatabase, tmp_path: Path
+) -> None:
+    """Who changes while one process has them in hand is left alone by another until that is over, and then follows."""
+    argv = ("sync", "--json", *AS_OF)
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def hold(number: int) -> None:
+        if number == 1:
+            arrived.set()
+            go_on.wait(30)
+
+    with watched(tmp_path) as portal, ExitStack() as ending:
+        ready(certjobs, portal, 1)
+        portal.watch.on_request = hold
+        process = certjobs_process.start(*argv, url=database.job_url, env=portal.env)
+        ending.callback(process.kill)
+        ending.callback(go_on.set)
+        assert arrived.wait(30)
+        do(certjobs, "mentors", "pause", "M00", *WHY, *AS_OF)
+        other = certjobs(*argv, url=database.job_url, env=portal.env)
+        assert (other.exit_code, other.json()["counts"]["claimed"], portal.watch.requests) == (3, 0, 1)
+        assert "not_claimed" not in other.stderr
+        go_on.set()
+        ended([process])
+        assert certjobs(*argv, url=database.job_url, env=portal.env).exit_code == 0
+        assert (portal.watch.accepted, portal.watch.at_once) == ({"M00": [True, False]}, [])
+
+
+@pytest.fixture
+def refused(certjobs: Certjobs, database: TestDatabase, tmp_path: Path) -> Iterator[Result]:
+    """Run sync while the database refuses that one of nine operations is done."""
+    with watched(tmp_path) as portal:
+        refs = ready(certjobs, portal, 9)
+        database.execute(
+            "CREATE FUNCTION stubborn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;"
+            "CREATE TRIGGER stubborn BEFORE UPDATE ON sync_queue FOR EACH ROW"
+            f" WHEN (NEW.status = 'done' AND NEW.id = {database.one('SELECT min(id) FROM sync_queue')})"
+            " EXECUTE FUNCTION stubborn()"
+        )
+        result = certjobs("sync", "--json", *AS_OF, url=database.job_url, env=portal.env)
+        assert portal.listed() == refs
+        yield result
+
+
+def test_an_answer_that_the_database_refuses(refused: Result, database: TestDatabase) -> None:
+    """What became of one operation cannot be written down: all others are settled, and it is counted as lost."""
+    assert account(database) == {"done": 8, "processing": 1}
+    assert refused.json()["counts"]["lost"] == 1
+
+
+@pytest.mark.xfail(reason="an operation that could not be settled is still owed, and the run exits 0")
+def test_an_operation_that_is_lost_is_owed(refused: Result) -> None:
+    """A run that leaves an operation of its own in processing does not say that all went well: it exits 3."""
+    assert refused.exit_code == 3
+
+
 @pytest.mark.xfail(
     raises=psycopg.errors.DeadlockDetected,
     reason="settling a failed request and the application's change wait for each other's open operations",
@@ -257,7 +314,7 @@ def test_ten_workers_and_changing_mentors(
         begun.set()
         if number > LAST_CHANGE:
             enough.set()
-        latency.wait(0.01)
+        latency.wait(0.01 if number < MENTORS // 100 else 0.03)
 
     with watched(tmp_path) as portal, ExitStack() as ending:
         for ref in known:
