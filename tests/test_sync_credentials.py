@@ -1,0 +1,318 @@
+"""sync as a process while secrets rotate, tokens end, the portal goes away and processes are killed; what is left.
+
+Whatever these runs leave behind is searched for what proves who asks: secrets, tokens, the address of the alerts.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import stamina
+
+from certjobs.local.simulator.server import SECRET
+from tests.children.helpers import dump, nobody_connected, runs
+from tests.children.servers import SECRET_PATH, Webhook, webhook
+from tests.conftest import Result
+from tests.test_outbox import AS_OF
+from tests.test_sync import ready
+from tests.watched import WatchedPortal, account, due_soon, watched
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+
+    from tests.conftest import Certjobs, CertjobsProcess, TestDatabase
+
+NEW = "another-one-of-nobody"
+MENTORS = 40
+BATCH = 5
+SYNC = ("sync", "--json", *AS_OF)
+
+
+@dataclass
+class Night:
+    """Runs of sync against one portal, and all that they left where somebody could read it."""
+
+    process: CertjobsProcess
+    database: TestDatabase
+    portal: WatchedPortal
+    refs: list[str]
+    alerts: Webhook
+    env: dict[str, str]
+    closing: ExitStack
+    texts: list[str] = field(default_factory=list)
+
+    def start(self, workers: int = 4, **env: str) -> subprocess.Popen[bytes]:
+        """Start a run."""
+        settings = self.env | {"CERTJOBS_SYNC_CONCURRENCY": str(workers)} | env
+        found = self.process.start(*SYNC, url=self.database.job_url, env=settings)
+        self.closing.callback(found.kill)
+        return found
+
+    def end(self, process: subprocess.Popen[bytes]) -> Result:
+        """Wait for its end."""
+        out, err = process.communicate(timeout=60)
+        found = Result(process.returncode, out.decode(), err.decode())
+        self.texts += [found.stdout, found.stderr]
+        return found
+
+    def run(self, workers: int = 4) -> Result:
+        """Run from beginning to end."""
+        return self.end(self.start(workers))
+
+    def look(self, process: subprocess.Popen[bytes]) -> None:
+        """Keep what every user of the machine sees of processes, and what the run was given."""
+        for path in (*Path("/proc").glob("[0-9]*/cmdline"), Path(f"/proc/{process.pid}/environ")):
+            try:
+                self.texts.append(path.read_bytes().decode(errors="replace"))
+            except OSError:
+                continue  # it has ended
+
+    def replace_secret(self, secret: str) -> None:
+        """Let the mounted file hold another secret, from one moment to the next."""
+        path = Path(self.env["CERTJOBS_DATAVERSE_CLIENT_SECRET_FILE"])
+        beside = path.with_name("beside")
+        beside.write_text(f"{secret}\n")
+        beside.replace(path)
+
+    def end_old_secret(self) -> None:
+        """Let neither the first secret nor a token that it gave be accepted any more."""
+        authority = self.portal.simulator.authority
+        authority.remove_secret(self.portal.simulator.settings.client_id, SECRET)
+        authority.revoke_tokens()
+
+    def hold_nothing_secret(self) -> None:
+        """Search everything; the fewest that there is to search for are a secret and a token."""
+        credentials = self.portal.watch.credentials | {SECRET_PATH.rpartition("/")[2]}
+        assert SECRET in credentials
+        assert len(credentials) > 2
+        texts = [*self.texts, *self.alerts.raw, *server_logs(self.database)]
+        texts += [row for table in dump(self.database).values() for row in table]
+        assert [each for each in credentials for text in texts if each in text] == []
+
+
+def server_logs(database: TestDatabase) -> Iterator[str]:
+    """Yield what the database's server has written down of this database's statements and errors."""
+    directory = Path(database.one("SHOW data_directory"))
+    for path in (directory / "log", *directory.glob("log/*")):
+        if path.is_file():
+            yield path.read_text(errors="replace")
+
+
+@contextmanager
+def nights(
+    certjobs_process: CertjobsProcess, certjobs: Certjobs, database: TestDatabase, portal: WatchedPortal, path: Path
+) -> Iterator[Night]:
+    """Give a roster of which nobody is listed yet; afterwards nothing secret may be left anywhere."""
+    with webhook() as alerts, ExitStack() as closing:
+        (path / "alerts").write_text(alerts.url)
+        env = portal.env | {
+            "CERTJOBS_SYNC_BATCH_SIZE": str(BATCH),
+            "CERTJOBS_LOG_LEVEL": "debug",
+            "CERTJOBS_ALERT_WEBHOOK_URL_FILE": str(path / "alerts"),
+        }
+        refs = ready(certjobs, portal, MENTORS)
+        due_soon(database)
+        night = Night(certjobs_process, database, portal, refs, alerts, env, closing)
+        yield night
+        night.hold_nothing_secret()
+
+
+@pytest.fixture
+def night(
+    certjobs_process: CertjobsProcess, certjobs: Certjobs, database: TestDatabase, tmp_path: Path
+) -> Iterator[Night]:
+    """Give a night against a portal that stays where it is."""
+    with watched(tmp_path) as portal, nights(certjobs_process, certjobs, database, portal, tmp_path) as found:
+        yield found
+
+
+def settled(night: Night, result: Result) -> dict[str, int]:
+    """Everybody is listed and every operation done, once; return the counts of the run that ended it."""
+    assert result.exit_code == 0, result
+    assert night.portal.listed() == night.refs
+    assert account(night.database) == {"done": MENTORS}
+    assert night.database.one("SELECT count(*) FROM website_listing WHERE listed") == MENTORS
+    counts: dict[str, int] = result.json()["counts"]
+    return counts
+
+
+# Secrets and tokens.
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_secret_rotated_in_mid_run(night: Night, workers: int) -> None:
+    """The old secret ends in mid-run and the file holds the new one: one more token is asked for, and nothing fails."""
+
+    def rotate(number: int) -> None:
+        if number == 3:
+            night.look(process)
+            night.portal.simulator.authority.add_secret(night.portal.simulator.settings.client_id, NEW)
+            night.replace_secret(NEW)
+            night.end_old_secret()
+
+    night.portal.watch.on_request = rotate
+    process = night.start(workers)
+    counts = settled(night, night.end(process))
+    assert (counts["failed"], counts["released"], counts["claimed"]) == (0, 0, MENTORS)
+    assert night.portal.simulator.authority.issued == 2
+    assert NEW in night.portal.watch.credentials
+
+
+def test_a_new_secret_that_does_not_work_at_once(
+    certjobs: Certjobs, database: TestDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A secret just rotated that the authority knows only seconds later is given that time, and nothing fails."""
+    with watched(tmp_path, monkeypatch) as portal:
+        refs = ready(certjobs, portal, MENTORS)
+
+        def rotate(number: int) -> None:
+            if number == 3:
+                portal.simulator.authority.propagation = 4.0
+                portal.simulator.authority.add_secret(portal.simulator.settings.client_id, NEW)
+                (tmp_path / "secret").write_text(NEW)
+                portal.simulator.authority.remove_secret(portal.simulator.settings.client_id, SECRET)
+                portal.simulator.authority.revoke_tokens()
+
+        portal.watch.on_request = rotate
+        result = certjobs(*SYNC, url=database.job_url, env=portal.env | {"CERTJOBS_SYNC_BATCH_SIZE": str(BATCH)})
+        assert result.exit_code == 0, result
+        assert (portal.listed(), result.json()["counts"]["failed"]) == (refs, 0)
+        assert portal.rests == [2.0, 3.0]
+
+
+def test_a_secret_that_ends_and_is_not_rotated(night: Night) -> None:
+    """The secret ends in mid-run and there is no other: exit 77, an alert, and all is back in the queue until then."""
+
+    def end(number: int) -> None:
+        if number == 3:
+            night.look(process)
+            night.end_old_secret()
+
+    night.portal.watch.on_request = end
+    process = night.start()
+    result = night.end(process)
+    assert result.exit_code == 77, result
+    assert set(account(night.database)) <= {"done", "pending"}
+    assert night.database.one("SELECT max(failures) FROM sync_queue") == 0
+    assert [each["exit_code"] for each in night.alerts.posted] == [77]
+    night.portal.watch.on_request = lambda _number: None
+    night.portal.simulator.authority.add_secret(night.portal.simulator.settings.client_id, NEW)
+    night.replace_secret(NEW)
+    settled(night, night.run())
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_token_that_expires_in_mid_run(night: Night, workers: int) -> None:
+    """The token ends in mid-run: one more is asked for by all workers together, and nothing fails."""
+
+    def pass_an_hour(number: int) -> None:
+        if number == 3:
+            night.look(process)
+            night.portal.clock.advance(3600)
+
+    night.portal.watch.on_request = pass_an_hour
+    process = night.start(workers)
+    counts = settled(night, night.end(process))
+    assert (counts["failed"], counts["released"]) == (0, 0)
+    assert night.portal.simulator.authority.issued == 2
+
+
+# The portal and the way to it.
+
+
+def test_a_portal_that_goes_away_and_comes_back(
+    certjobs_process: CertjobsProcess, certjobs: Certjobs, database: TestDatabase, tmp_path: Path
+) -> None:
+    """While nobody listens at the portal's port runs exit 69 and lose nothing; the first run after that ends well."""
+    state = tmp_path / "state.json"
+    with ExitStack() as nothing_left:
+        with watched(tmp_path, state_file=state) as portal:
+            port = int(portal.simulator.url.rpartition(":")[2])
+            night = nothing_left.enter_context(nights(certjobs_process, certjobs, database, portal, tmp_path))
+            hang = portal.fault("hang", "batch", after=2, count=None)
+            process = night.start(workers=2)
+            assert hang.reached.wait(30)
+            night.look(process)
+        assert night.end(process).exit_code == 69
+        before = account(database)
+        assert before.keys() <= {"done", "failed", "pending"}
+        assert before["done"] == 2 * BATCH
+        assert database.one("SELECT count(*) FROM sync_queue WHERE failures > 0") <= 2 * BATCH, "only what was in hand"
+        with stamina.set_testing(True, attempts=4):
+            result = certjobs(*SYNC, url=database.job_url, env=night.env)
+        assert (result.exit_code, account(database)) == (69, before)
+        assert [each["exit_code"] for each in night.alerts.posted] == [69, 69]
+        with watched(tmp_path, state_file=state, port=port) as back:
+            back.watch.credentials |= portal.watch.credentials
+            night.portal = back
+            settled(night, night.run())
+
+
+def test_connections_dropped_after_the_commit(night: Night) -> None:
+    """What the portal did without being able to say so is sent again, is no harm, and counts once."""
+    lost = night.portal.fault("drop_after", "batch", after=1, count=3)
+    process = night.start()
+    assert lost.reached.wait(30)
+    night.look(process)
+    counts = settled(night, night.end(process))
+    assert lost.used == 3
+    assert (counts["failed"], counts["done"], counts["restored"]) == (3 * BATCH, MENTORS, MENTORS)
+    twice = [states for states in night.portal.watch.accepted.values() if states == [True, True]]
+    assert len(twice) == 3 * BATCH
+    assert night.portal.watch.at_once == []
+
+
+# The end of a process.
+
+
+@pytest.mark.parametrize("kind", ["hang", "stall"])
+def test_killed_with_operations_in_hand(night: Night, kind: str) -> None:
+    """What a killed process had in hand the next run sends when its lease is over, and every operation ends once."""
+    held = [night.portal.fault(kind, "batch", after=after) for after in (2, 0)]
+    process = night.start(workers=2)
+    for each in held:
+        assert each.reached.wait(30)
+    night.look(process)
+    process.kill()
+    assert night.end(process).exit_code == -signal.SIGKILL
+    nobody_connected(night.database)
+    night.portal.simulator.faults.clear()
+    by_status = account(night.database)
+    assert by_status["processing"] == 2 * BATCH
+    assert sum(by_status.values()) == MENTORS
+    night.database.execute(
+        "UPDATE sync_queue SET leased_until = clock_timestamp() - interval '1 s' WHERE status = 'processing'"
+    )
+    counts = settled(night, night.run())
+    assert counts["reclaimed"] == 2 * BATCH
+    assert counts["done"] == MENTORS - by_status.get("done", 0)
+    assert [row.status for row in runs(night.database)][-2:] == ["abandoned", "succeeded"]
+    again = sum(states == [True, True] for states in night.portal.watch.accepted.values())
+    assert again == (2 * BATCH if kind == "stall" else 0)
+
+
+@pytest.mark.parametrize(("workers", "timeout"), [(1, "30"), (4, "30"), (4, "0.5")])
+def test_terminated_with_operations_in_hand(night: Night, workers: int, timeout: str) -> None:
+    """Told to end, a run settles what it has in hand once that ends or times out, exits 143, and claims no more."""
+    hang = night.portal.fault("hang", "batch", after=2, count=None)
+    process = night.start(workers, CERTJOBS_SYNC_TIMEOUT_SECONDS=timeout)
+    assert hang.reached.wait(30)
+    night.look(process)
+    os.kill(process.pid, signal.SIGTERM)
+    if timeout == "30":
+        hang.released.set()
+    assert night.end(process).exit_code == 143
+    by_status = account(night.database)
+    assert by_status.keys() <= {"done", "failed", "pending"}
+    assert by_status["done"] == 2 * BATCH
+    assert sum(by_status.values()) == MENTORS
+    night.portal.simulator.faults.clear()
+    counts = settled(night, night.run())
+    assert counts["done"] == MENTORS - 2 * BATCH
