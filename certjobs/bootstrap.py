@@ -270,13 +270,6 @@ def _parsed(name: str, parse: Callable[[str], T], text: str) -> T:
         raise ConfigurationError(msg, hint="Correct the setting named above; the README lists them all.") from None
 
 
-def _needed(name: str, value: T | None, channel: str) -> T:
-    if value is None:
-        msg = f"The channel {channel} needs {config.PREFIX}{name}."
-        raise ConfigurationError(msg, hint="Set it, or choose another channel with CERTJOBS_NOTIFY_CHANNEL.")
-    return value
-
-
 def _dataverse(settings: config.Settings) -> ListingPortal:
     from certjobs.adapters.dataverse.client import DataversePortal
 
@@ -347,9 +340,19 @@ def _tokens(settings: config.Settings, clock: SystemClock) -> TokenProvider:
 
 
 def _wanted(name: str, value: T | None) -> T:
+    """Return a setting of the portal."""
+    return _needed(name, value, "portal dataverse", "set CERTJOBS_PORTAL=none to leave changes in the queue")
+
+
+def _told(name: str, value: T | None, channel: str) -> T:
+    """Return a setting of a channel."""
+    return _needed(name, value, f"channel {channel}", "choose another channel with CERTJOBS_NOTIFY_CHANNEL")
+
+
+def _needed(name: str, value: T | None, who: str, otherwise: str) -> T:
     if value is None:
-        msg = f"The portal dataverse needs {config.PREFIX}{name}."
-        raise ConfigurationError(msg, hint="Set it, or set CERTJOBS_PORTAL=none to leave changes in the queue.")
+        msg = f"The {who} needs {config.PREFIX}{name}."
+        raise ConfigurationError(msg, hint=f"Set it, or {otherwise}.")
     return value
 
 
@@ -358,7 +361,7 @@ def _webhook(settings: config.Settings, redirect_to: str | None) -> Notifier:
 
     secret = settings.notify_webhook_secret
     return WebhookNotifier(
-        _needed("NOTIFY_WEBHOOK_URL", settings.notify_webhook_url, "webhook").get_secret_value(),
+        _told("NOTIFY_WEBHOOK_URL", settings.notify_webhook_url, "webhook").get_secret_value(),
         secret.get_secret_value() if secret else None,
         timeout=settings.notify_timeout_seconds,
         concurrency=settings.notify_concurrency,
@@ -372,7 +375,7 @@ def _email(settings: config.Settings, redirect_to: str | None) -> Notifier:
 
     password = settings.smtp_password
     server = MailServer(
-        host=_needed("SMTP_HOST", settings.smtp_host, "email"),
+        host=_told("SMTP_HOST", settings.smtp_host, "email"),
         port=settings.smtp_port,
         security=settings.smtp_security,
         username=settings.smtp_username,
@@ -381,7 +384,7 @@ def _email(settings: config.Settings, redirect_to: str | None) -> Notifier:
     )
     return EmailNotifier(
         server,
-        mail_from=_needed("MAIL_FROM", settings.mail_from, "email"),
+        mail_from=_told("MAIL_FROM", settings.mail_from, "email"),
         reply_to=settings.mail_reply_to,
         concurrency=settings.notify_concurrency,
         redirect_to=redirect_to,

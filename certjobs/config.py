@@ -201,7 +201,9 @@ class Settings(BaseSettings):
         default=False, description="Whether addresses inside a batch are relative, where a proxy needs that."
     )
     dataverse_ca_file: Path | None = Field(
-        default=None, description="Certificates to trust instead of the system's, for a private authority."
+        default=None,
+        description="Certificates to trust besides the system's, for a private authority; where azure-identity asks for"
+        " tokens, Entra ID's too.",
     )
     sync_batch_size: int = Field(default=100, ge=1, le=1000, description="How many changes one request carries.")
     sync_concurrency: int = Field(

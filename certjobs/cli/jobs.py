@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from certjobs.cli.options import JOB_EXITS, AsOf, Debug, DryRun, Json, Local, as_date
+from certjobs.cli.options import JOB_EXITS, SYNC_EXITS, AsOf, Debug, DryRun, Json, Local, as_date
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("expiry-check", epilog=JOB_EXITS)(expiry_check)
     app.command("remind", epilog=JOB_EXITS)(remind)
-    app.command("sync", epilog=JOB_EXITS)(sync)
+    app.command("sync", epilog=SYNC_EXITS)(sync)
     app.command("retention", epilog=JOB_EXITS)(retention)
     app.command("run", epilog=JOB_EXITS)(run)
 

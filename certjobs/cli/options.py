@@ -67,4 +67,5 @@ def exits(*codes: ExitCode) -> str:
 
 
 JOB_EXITS = exits(ExitCode.PARTIAL, ExitCode.GUARD, ExitCode.LOCKED, ExitCode.INTERRUPTED, ExitCode.TERMINATED)
+SYNC_EXITS = exits(ExitCode.PARTIAL, ExitCode.GUARD, ExitCode.INTERRUPTED, ExitCode.TERMINATED)  # never locked
 ADMIN_EXITS = exits()

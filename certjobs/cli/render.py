@@ -147,7 +147,8 @@ def approved(found: Approved, *, dry_run: bool, as_json: bool) -> None:
         f"  {_listed(found.mentors, guarded.size)}",
     )
     if not dry_run:
-        say(f"Runs until {found.until:%Y-%m-%d %H:%M} UTC may pause them. Next: certjobs {guarded.job_name}")
+        does = "take them off the website" if guarded.job_name == "sync" else "pause them"
+        say(f"Runs until {found.until:%Y-%m-%d %H:%M} UTC may {does}. Next: certjobs {guarded.job_name}")
 
 
 def _listed(refs: Sequence[str], total: int) -> str:

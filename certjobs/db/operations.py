@@ -32,6 +32,8 @@ _SENT = sa.text(
 _LET_THROUGH = sa.text(
     "UPDATE sync_queue SET let_through_at = clock_timestamp() WHERE id = ANY (CAST(:ids AS bigint[]))"
 )
+# Whoever waits longer than a second is looked at for a deadlock, and the application could be the one that is ended.
+_GIVE_WAY = sa.text("SELECT set_config('lock_timeout', '500', true)")
 _GUARD_ALONE = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('certjobs_sync_guard', 0))")
 
 
@@ -133,8 +135,10 @@ class Operations:
     def finish(self, settled: Sequence[Settled], *, most: int) -> tuple[Mapping[str, int], int]:
         """Record what became of operations; return how many have which status now, and how many were queued again.
 
-        One that is no longer this attempt's to record is left alone. What failed ``most`` times is dead.
+        One that is no longer this attempt's to record is left alone. What failed ``most`` times is dead. Raises
+        StatementFailed where the application is at one of the mentors: it is not kept waiting.
         """
+        self._connection.execute(_GIVE_WAY)
         rows = self._connection.execute(
             statement("finish_operations"),
             {
@@ -152,7 +156,11 @@ class Operations:
         return statuses, rows[0].again if rows else 0
 
     def reclaim(self) -> int:
-        """Let operations whose lease has run out be taken again, and return how many that are."""
+        """Let operations whose lease has run out be taken again, and return how many that are.
+
+        Raises StatementFailed where the application is at one of the mentors: it is not kept waiting.
+        """
+        self._connection.execute(_GIVE_WAY)
         return self._connection.execute(statement("reclaim_operations")).rowcount
 
     def guard_alone(self) -> None:

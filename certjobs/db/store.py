@@ -234,7 +234,7 @@ class DryDatabase:
 
 def _expired() -> DryRunExpired:
     msg = f"The dry-run was rolled back after {DRY_RUN_SECONDS:.0f} s, so as not to hold up the application."
-    return DryRunExpired(msg, hint="Narrow it where the command can be, as with --org.")
+    return DryRunExpired(msg, hint="Narrow it where the command can be, as with --org or --limit.")
 
 
 @contextmanager

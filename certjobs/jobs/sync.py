@@ -150,13 +150,13 @@ class _Syncing:
         return True
 
     def _look(self) -> bool:
-        """Take back what dead workers had, and ask the guard about the removals that it was not asked about yet.
+        """Take back what dead workers had; ask the guard about the removals that it was not asked about yet.
 
         Returns whether there were any that it lets through, now and within the allowance of the last hours.
         """
         ctx, let_through = self.ctx, False
+        self._reclaim()
         with ctx.transaction() as store:
-            reclaimed = store.operations.reclaim()
             if not ctx.dry_run:  # a rehearsal keeps nobody waiting
                 store.operations.guard_alone()
             for each in store.operations.unexplained(ctx.job_name, window=GUARD_WINDOW):
@@ -180,9 +180,17 @@ class _Syncing:
                 ctx.log.warning(
                     "sync.refused", organisation=organisation.code, set=refused.hash, operations=refused.size
                 )
-        if reclaimed:
-            ctx.count(reclaimed=reclaimed)
         return let_through
+
+    def _reclaim(self) -> None:
+        try:
+            with self.ctx.transaction() as store:
+                reclaimed = store.operations.reclaim()
+        except StatementFailed as exc:
+            self.ctx.log.warning("sync.not_reclaimed", error=exc.reason)
+            return
+        if reclaimed:
+            self.ctx.count(reclaimed=reclaimed)
 
     # Workers.
 
@@ -451,7 +459,10 @@ class _Syncing:
         late = depth.open - kept
         if self.left > 0 and late > 0:
             yield f"{counted(late, 'operation')} could not be sent yet; the next run goes on."
-        if self.left > 0 and depth.processing > 0 and depth.next_in is not None:
+        lost = self.ctx.counts["lost"]
+        if lost:
+            yield (f"The database would not have what became of {counted(lost, 'operation')}; a later run sends again.")
+        elif self.left > 0 and depth.processing > 0 and depth.next_in is not None:
             yield f"{counted(depth.processing, 'operation')} with a worker that is gone; a later run has them."
 
 

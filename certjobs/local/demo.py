@@ -55,6 +55,7 @@ def run() -> int:
         for ref in ours:
             website.state.add(ref)
         _steps(settings, [("== 3. The website learns of the roster ==", ["sync"])])
+        clock.advance(website.state.lag)
         before = website.state.public_listed()
         _steps(settings, _night())
         _show(mail)
@@ -195,7 +196,8 @@ def _next_steps(directory: Path) -> str:
   certjobs remind --local --dry-run --as-of {datetime.now(ZoneInfo("Europe/Oslo")).date() + timedelta(days=7)}
                                                     who hears what in a week
   certjobs notifications list --local               what became of each notice
-  certjobs simulator --roster sample.csv            a portal of your own, for `certjobs sync --local`
+  certjobs simulator --roster {shlex.quote(str(directory / "sample.csv"))}
+                                                    a portal of your own, for `certjobs sync --local`
   certjobs mentors reinstate HLF-0001 --reason "just trying" --local
   certjobs runs --local --json                      what a program reads
   certjobs roster sample                            the roster file, to change and import again

@@ -1,17 +1,16 @@
 -- What an operation asks of the portal at this moment (rule 7): 'restore', 'remove', or null for nothing. What is not ours
--- is not sent, but for taking off who moved away or whose row has ended.
-CREATE FUNCTION certjobs_wanted(operation text, queued_organisation bigint, mentor_organisation bigint, website_sync boolean,
-                                status text, certification_expiry date, today date) RETURNS text
+-- is not sent, but for taking off who moved away from what is, or whose row has ended there (left_sync: whether what they
+-- left is synchronised).
+CREATE FUNCTION certjobs_wanted(operation text, left_sync boolean, moved boolean, website_sync boolean, status text,
+                                certification_expiry date, today date) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
-    SELECT CASE WHEN mentor_organisation IS NULL THEN CASE operation WHEN 'remove' THEN 'remove' END
-                ELSE CASE certjobs_listing(website_sync, status, certification_expiry, today)
-                         WHEN 'listed' THEN 'restore'
-                         WHEN 'not listed' THEN 'remove'
-                         ELSE CASE WHEN operation = 'remove' AND queued_organisation <> mentor_organisation
-                                   THEN 'remove' END END END
+    SELECT CASE CASE WHEN website_sync THEN certjobs_listing(website_sync, status, certification_expiry, today) END
+               WHEN 'listed' THEN 'restore'
+               WHEN 'not listed' THEN 'remove'
+               ELSE CASE WHEN operation = 'remove' AND left_sync AND moved THEN 'remove' END END
 $$;
-COMMENT ON FUNCTION certjobs_wanted(text, bigint, bigint, boolean, text, date, date) IS
+COMMENT ON FUNCTION certjobs_wanted(text, boolean, boolean, boolean, text, date, date) IS
     'What an operation asks of the portal on a day: restore, remove, or nothing (null).';
 
 -- Old and new rows are joined by statements that are planned anew each time, as in the audit. A mentor's row is locked by
@@ -177,5 +176,5 @@ CREATE TRIGGER certjobs_adopt_operations AFTER INSERT ON peer_mentors
     REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION certjobs_adopt_operations();
 
-GRANT EXECUTE ON FUNCTION certjobs_wanted(text, bigint, bigint, boolean, text, date, date) TO certjobs_job;
+GRANT EXECUTE ON FUNCTION certjobs_wanted(text, boolean, boolean, boolean, text, date, date) TO certjobs_job;
 GRANT UPDATE (explained, let_through_at, unsure_until) ON sync_queue TO certjobs_job;

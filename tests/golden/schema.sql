@@ -983,18 +983,16 @@ CREATE FUNCTION public.certjobs_today(time_zone text) RETURNS date
     LANGUAGE sql STABLE
     AS $$ SELECT coalesce(public.certjobs_setting('today')::date, (clock_timestamp() AT TIME ZONE time_zone)::date) $$;
 
-CREATE FUNCTION public.certjobs_wanted(operation text, queued_organisation bigint, mentor_organisation bigint, website_sync boolean, status text, certification_expiry date, today date) RETURNS text
+CREATE FUNCTION public.certjobs_wanted(operation text, left_sync boolean, moved boolean, website_sync boolean, status text, certification_expiry date, today date) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
-    SELECT CASE WHEN mentor_organisation IS NULL THEN CASE operation WHEN 'remove' THEN 'remove' END
-                ELSE CASE certjobs_listing(website_sync, status, certification_expiry, today)
-                         WHEN 'listed' THEN 'restore'
-                         WHEN 'not listed' THEN 'remove'
-                         ELSE CASE WHEN operation = 'remove' AND queued_organisation <> mentor_organisation
-                                   THEN 'remove' END END END
+    SELECT CASE CASE WHEN website_sync THEN certjobs_listing(website_sync, status, certification_expiry, today) END
+               WHEN 'listed' THEN 'restore'
+               WHEN 'not listed' THEN 'remove'
+               ELSE CASE WHEN operation = 'remove' AND left_sync AND moved THEN 'remove' END END
 $$;
 
-COMMENT ON FUNCTION public.certjobs_wanted(operation text, queued_organisation bigint, mentor_organisation bigint, website_sync boolean, status text, certification_expiry date, today date) IS 'What an operation asks of the portal on a day: restore, remove, or nothing (null).';
+COMMENT ON FUNCTION public.certjobs_wanted(operation text, left_sync boolean, moved boolean, website_sync boolean, status text, certification_expiry date, today date) IS 'What an operation asks of the portal on a day: restore, remove, or nothing (null).';
 
 CREATE TABLE public.guarded_set_members (
     mentor_id bigint NOT NULL,
@@ -1700,7 +1698,7 @@ GRANT ALL ON FUNCTION public.certjobs_threshold_bands(today date, thresholds int
 
 GRANT ALL ON FUNCTION public.certjobs_today(time_zone text) TO certjobs_job;
 
-GRANT ALL ON FUNCTION public.certjobs_wanted(operation text, queued_organisation bigint, mentor_organisation bigint, website_sync boolean, status text, certification_expiry date, today date) TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_wanted(operation text, left_sync boolean, moved boolean, website_sync boolean, status text, certification_expiry date, today date) TO certjobs_job;
 
 GRANT SELECT,INSERT ON TABLE public.guarded_set_members TO certjobs_job;
 

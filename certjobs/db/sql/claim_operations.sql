@@ -7,8 +7,9 @@ WITH next AS MATERIALIZED (
       FROM sync_queue q
       LEFT JOIN peer_mentors m ON m.id = q.mentor_id
       LEFT JOIN organisations o ON o.id = m.organisation_id
-     CROSS JOIN LATERAL (SELECT certjobs_wanted(q.operation, q.organisation_id, m.organisation_id, o.website_sync, m.status,
-                                                m.certification_expiry, certjobs_today(o.time_zone)) AS wanted) rule
+      LEFT JOIN organisations g ON g.id = q.organisation_id
+     CROSS JOIN LATERAL (SELECT certjobs_wanted(q.operation, g.website_sync, o.id IS DISTINCT FROM g.id, o.website_sync,
+                                                m.status, m.certification_expiry, certjobs_today(o.time_zone)) AS wanted) rule
      WHERE q.status IN ('pending', 'failed')
        AND (q.not_before IS NULL OR q.not_before <= clock_timestamp())
        AND NOT EXISTS (SELECT 1 FROM sync_queue p WHERE p.mentor_id = q.mentor_id AND p.status = 'processing')

@@ -33,12 +33,18 @@ WITH result AS MATERIALIZED (
       FROM result r
      WHERE q.id = ANY (CAST(:ids AS bigint[])) AND q.id = r.id AND q.status = 'processing' AND q.attempt = r.attempt
     RETURNING q.id, q.mentor_id, q.status, q.outcome, q.sent, q.not_before, q.organisation_id
-), handed_on AS (
-    UPDATE sync_queue newer
-       SET not_before = greatest(newer.not_before, d.not_before)
+), newer AS MATERIALIZED (
+    -- What the application holds is about to give way itself: nobody waits for it.
+    SELECT n.id, d.not_before
       FROM done d
+      JOIN sync_queue n ON n.mentor_id = d.mentor_id AND n.status IN ('pending', 'failed')
      WHERE d.status = 'superseded' AND d.not_before IS NOT NULL
-       AND newer.mentor_id = d.mentor_id AND newer.status IN ('pending', 'failed')
+       FOR UPDATE OF n SKIP LOCKED
+), handed_on AS (
+    UPDATE sync_queue q
+       SET not_before = greatest(q.not_before, n.not_before)
+      FROM newer n
+     WHERE q.id = n.id
 ), known AS (
     SELECT d.id, d.mentor_id, d.sent, d.outcome, m.id IS NOT NULL AS exists, m.organisation_id, m.certification_expiry,
            certjobs_listing(o.website_sync, m.status, m.certification_expiry, certjobs_today(o.time_zone)) AS answer

@@ -9,8 +9,9 @@ WITH candidate AS MATERIALIZED (
       FROM sync_queue q
       LEFT JOIN peer_mentors m ON m.id = q.mentor_id
       LEFT JOIN organisations o ON o.id = m.organisation_id
+      LEFT JOIN organisations g ON g.id = q.organisation_id
      WHERE q.status IN ('pending', 'failed') AND NOT q.explained AND q.let_through_at IS NULL
-       AND certjobs_wanted(q.operation, q.organisation_id, m.organisation_id, o.website_sync, m.status,
+       AND certjobs_wanted(q.operation, g.website_sync, o.id IS DISTINCT FROM g.id, o.website_sync, m.status,
                            m.certification_expiry, certjobs_today(o.time_zone)) = 'remove'
        FOR UPDATE OF q SKIP LOCKED
 ), explained AS (
