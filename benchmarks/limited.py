@@ -5,8 +5,8 @@ The limits are the simulator's own, 6000 requests and 1200 s of execution in any
 for, both limits are scaled down alike.
 
 No time passes but what the job rests: requests take none. So the limits allow a whole window's operations at once, and
-as many again when 5 minutes are over; whoever asks again too early is told to rest longer. The queue holds more than
-two windows let through, and both count.
+as many again when 5 minutes are over. Each request that arrives during a rest makes it longer, those too that were on
+their way when it began. The queue holds more than two windows let through, and both count.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import io
 import json
 import os
 import sys
+import time
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 CHARGE_MS = 10.0
 ALLOWED = 120_000  # operations at that charge, by the limits as they are
 WINDOWS = 2.1  # times what a window lets through lie in the queue
+ARRIVES = 0.2  # seconds within which whatever was sent before a rest is answered
 _SQL = Path(__file__).parent / "sql"
 
 
@@ -50,7 +52,12 @@ def within_limits(url: str, operations: int, directory: Path) -> list[Figure]:
         queue(url, int(operations * WINDOWS))
         for number in range(int(operations * WINDOWS)):
             portal.state.add(f"M-{number}", listed=number % 2 == 0)
-        with patch("certjobs.bootstrap.SystemClock.sleep", lambda _self, seconds, _until: clock.advance(seconds)):
+
+        def rest(_self: object, seconds: float, _until: object) -> None:
+            time.sleep(ARRIVES)
+            clock.advance(seconds)
+
+        with patch("certjobs.bootstrap.SystemClock.sleep", rest):
             _sync()
         window = portal.limits.window
         accepted = [0, 0]

@@ -132,10 +132,10 @@ async def _pgqueuer(url: str, refs: Sequence[str], how: tuple[str, dict[str, str
     async with (
         await psycopg.AsyncConnection.connect(url, autocommit=True) as connection,
         await psycopg.AsyncConnection.connect(url, autocommit=True) as listening,
-        PsycopgDriver(listening) as listener,
+        _Driver(connection, PsycopgDriver(listening)) as driver,
         _calls(how) as calls,
     ):
-        queries = Queries(_Driver(connection, listener))
+        queries = Queries(driver)
         await queries.install()
         await queries.enqueue(["change"] * len(refs), [ref.encode() for ref in refs], [0] * len(refs))
         manager, gate = QueueManager(queries), asyncio.Semaphore(CALLS)
@@ -163,3 +163,8 @@ class _Driver(PsycopgDriver):
 
     async def add_listener(self, channel: str, callback: Any) -> None:
         await self._listener.add_listener(channel, callback)
+
+    async def __aexit__(self, *exc: object) -> None:
+        for task in self._listener.tm.tasks:
+            task.cancel()  # it would listen for another second
+        await super().__aexit__(*exc)

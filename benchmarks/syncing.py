@@ -6,6 +6,8 @@ The portal is a process of its own that answers at once, so that what is measure
   in a request, and one by one.
 - The bare loop claims a hundred rows of a plain queue, packs them into one request, looks whether every part was taken,
   and marks them done; with the number of threads that suits it best.
+- The same loop on the job's own queue executes the job's own statements, which decide each operation from the rule,
+  lease it, and keep what the portal acknowledged.
 - procrastinate and pgqueuer make one HTTP call a job (see ``queues``), with the settings that suit them best.
 
 Of the rounds the best counts, on all sides. Rates are compared, so what is slow drains a tenth of the operations.
@@ -14,20 +16,24 @@ Of the rounds the best counts, on all sides. Rates are compared, so what is slow
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from operator import itemgetter
 from pathlib import Path
 from threading import Barrier
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from unittest.mock import patch
+from uuid import uuid4
 
 import httpx
 import psycopg
 
 from benchmarks import inside, limited, queues, receiver, server
 from benchmarks.figures import Figure
+from certjobs.db import sqlfiles
 from certjobs.jobs import sync
 
 if TYPE_CHECKING:
@@ -42,6 +48,7 @@ _CLAIM = (
     "SELECT id, mentor_ref, listed FROM plain_queue WHERE status = 'pending' ORDER BY id LIMIT 100"
     " FOR UPDATE SKIP LOCKED"
 )
+_RUN = str(uuid4())
 _DONE = "UPDATE plain_queue SET status = 'done' WHERE id = ANY (%s::bigint[])"
 _TOKEN = "t" * 1200
 _BOUNDARY = "batch_0f4e3a52-8f0b-4f0e-9f0a-0a5f1a0c7b11"
@@ -79,6 +86,15 @@ def _settings(origin: str) -> dict[str, str]:
     }
 
 
+class _Row(NamedTuple):
+    """An operation that a bare loop has taken."""
+
+    id: int
+    ref: str
+    listed: bool
+    attempt: int = 0
+
+
 # Operations a second.
 
 
@@ -88,23 +104,28 @@ def _rates(address: str, url: str, origin: str, operations: int, rounds: int) ->
     headers = {"Authorization": f"Bearer {_TOKEN}", "Content-Type": "application/json", "If-Match": "*"}
     refs = [f"M-{number}" for number in range(fewer)]
     packed, alone = list[float](), list[float]()
-    bare, others = dict[str, float](), dict[str, float]()
+    plain, own, others = dict[str, float](), dict[str, float](), dict[str, float]()
     _sync(url, min(operations, 5 * PACKED))
     for _ in range(rounds):
         packed.append(_sync(url, operations))
         alone.append(_sync(url, fewer, CERTJOBS_SYNC_BATCH_SIZE="1"))
         for threads in THREADS:
-            name = f"bare loop, {threads} thread{'s' if threads > 1 else ''}"
-            bare[name] = max(bare.get(name, 0), _bare(url, origin, operations, threads))
+            for found, what, queue in ((plain, "bare loop", _Plain()), (own, "its statements", _Own())):
+                name = f"{what}, {threads} thread{'s' if threads > 1 else ''}"
+                found[name] = max(found.get(name, 0), _bare(url, origin, operations, threads, queue))
         for name, rate in queues.rates(address, refs, (table, headers, _BODY[True])).items():
             others[name] = max(others.get(name, 0), rate)
-    loop, queue = max(bare, key=bare.__getitem__), max(others, key=others.__getitem__)
-    print("; ".join(f"{name}: {rate:.0f}/s" for name, rate in (bare | others).items()), file=sys.stderr)
+    print("; ".join(f"{name}: {rate:.0f}/s" for name, rate in (plain | own | others).items()), file=sys.stderr)
     return [
-        Figure(f"sync, {operations} packed", max(packed), queue, others[queue], at_least=15, unit="/s"),
-        Figure("the same", max(packed), loop, bare[loop], at_least=0.8, unit="/s"),
-        Figure("sync, one by one", max(alone), queue, others[queue], unit="/s"),
+        Figure(f"sync, {operations} packed", max(packed), *_best(others), at_least=15, unit="/s"),
+        Figure("the same", max(packed), *_best(plain), at_least=0.8, unit="/s"),
+        Figure("the same", max(packed), *_best(own), unit="/s"),
+        Figure("sync, one by one", max(alone), *_best(others), unit="/s"),
     ]
+
+
+def _best(rates: Mapping[str, float]) -> tuple[str, float]:
+    return max(rates.items(), key=itemgetter(1))
 
 
 def _sync(url: str, operations: int, **settings: str) -> float:
@@ -115,12 +136,67 @@ def _sync(url: str, operations: int, **settings: str) -> float:
     return 1000 * operations / sum(taken)
 
 
-def _bare(url: str, origin: str, operations: int, threads: int) -> float:
-    """Drain the plain queue, and return how many rows a second: a connection and a client a thread."""
+class _Queue(Protocol):
+    """What a bare loop works on."""
+
+    def claim(self, connection: psycopg.Connection) -> Sequence[_Row]:
+        """Take the next hundred."""
+
+    def finish(self, connection: psycopg.Connection, rows: Sequence[_Row]) -> None:
+        """Mark them done."""
+
+
+class _Plain:
+    """A queue as plain as can be: whoever sends a row has it locked, and a status is all there is to keep."""
+
+    def claim(self, connection: psycopg.Connection) -> Sequence[_Row]:
+        return [_Row(*row) for row in connection.execute(_CLAIM)]
+
+    def finish(self, connection: psycopg.Connection, rows: Sequence[_Row]) -> None:
+        connection.execute(_DONE, [[row.id for row in rows]])
+        connection.commit()
+
+
+class _Own:
+    """The job's queue: a claim is committed before anything is sent, and settled with the next one."""
+
+    def __init__(self) -> None:
+        self._claim, self._finish = (_named(f"{name}_operations") for name in ("claim", "finish"))
+
+    def claim(self, connection: psycopg.Connection) -> Sequence[_Row]:
+        connection.execute(
+            "SELECT set_config('certjobs.actor', 'bench', false), set_config('certjobs.run_id', %s, false)", [_RUN]
+        )
+        options = {"limit": PACKED, "lease": 600.0, "job_name": "sync", "guarded": [], "seen": 0}
+        rows = connection.execute(self._claim, options).fetchall()
+        connection.commit()
+        return [_Row(id_, ref, wanted == "restore", attempt) for id_, attempt, _, ref, wanted in rows]
+
+    def finish(self, connection: psycopg.Connection, rows: Sequence[_Row]) -> None:
+        nothing = [None] * len(rows)
+        settled = {
+            "ids": [row.id for row in rows],
+            "attempts": [row.attempt for row in rows],
+            "outcomes": ["done"] * len(rows),
+            "errors": nothing,
+            "rests": nothing,
+            "most": 8,
+        }
+        connection.execute(self._finish, settled).fetchall()
+
+
+def _named(name: str) -> str:
+    """Return one of the job's statements with its parameters as psycopg knows them."""
+    text = (sqlfiles.DIRECTORY / f"{name}.sql").read_text(encoding="utf-8")
+    return re.sub(r"(?<!:):([a-z_]+)", r"%(\1)s", text.replace("%", "%%"))
+
+
+def _bare(url: str, origin: str, operations: int, threads: int, queue: _Queue) -> float:
+    """Drain a queue, and return how many rows a second: a connection and a client a thread."""
     limited.queue(url, operations)
     ready = Barrier(threads + 1)
     with ThreadPoolExecutor(threads) as pool:
-        drained = [pool.submit(_drain, url, origin, ready) for _ in range(threads)]
+        drained = [pool.submit(_drain, url, origin, queue, ready) for _ in range(threads)]
         ready.wait()
         began = time.perf_counter()
         total = sum(each.result() for each in drained)
@@ -130,7 +206,7 @@ def _bare(url: str, origin: str, operations: int, threads: int) -> float:
     return operations / taken
 
 
-def _drain(url: str, origin: str, ready: Barrier) -> int:
+def _drain(url: str, origin: str, queue: _Queue, ready: Barrier) -> int:
     root = f"{origin}/api/data/v9.2/"
     headers = {
         "Authorization": f"Bearer {_TOKEN}",
@@ -148,20 +224,19 @@ def _drain(url: str, origin: str, ready: Barrier) -> int:
         connection.execute("SELECT 1")
         connection.commit()
         ready.wait()
-        while rows := connection.execute(_CLAIM).fetchall():
+        while rows := queue.claim(connection):
             response = client.post(f"{root}$batch", headers=headers, content=_pack(root, rows))
             if response.status_code != 200 or response.content.count(b"HTTP/1.1 204 ") != len(rows):
                 sys.exit(f"the portal answered {response.status_code} to a batch")
-            connection.execute(_DONE, [[row[0] for row in rows]])
-            connection.commit()
+            queue.finish(connection, rows)
             drained += len(rows)
     return drained
 
 
-def _pack(root: str, rows: Sequence[tuple[int, str, bool]]) -> bytes:
+def _pack(root: str, rows: Sequence[_Row]) -> bytes:
     """Return the body of a batch that is the job's, byte by byte but for the boundary."""
     parts = [
-        b"".join((_HEAD, f"{root}contacts(new_mentorid='{ref}')".encode(), _MIDDLE, _BODY[listed], b"\r\n"))
-        for _, ref, listed in rows
+        b"".join((_HEAD, f"{root}contacts(new_mentorid='{row.ref}')".encode(), _MIDDLE, _BODY[row.listed], b"\r\n"))
+        for row in rows
     ]
     return b"".join((*parts, f"--{_BOUNDARY}--\r\n".encode()))
