@@ -19,11 +19,12 @@ from benchmarks.importing import importing
 from benchmarks.pausing import pausing
 from benchmarks.reminding import LARGEST, reminding
 from benchmarks.starting import empty_run, start
+from benchmarks.syncing import syncing
 
 if TYPE_CHECKING:
     from benchmarks.figures import Figure
 
-ALL = "start,pause,remind,deliver,import"
+ALL = "start,pause,remind,deliver,sync,import"
 SIZES = "100000,1000000,5000000"
 
 
@@ -51,6 +52,9 @@ def measure(options: argparse.Namespace) -> list[Figure]:
         if "deliver" in asked:
             _say(f"deliver: {options.notices} notices")
             figures += delivering(address, options.notices, max(3, options.rounds // 3))
+        if "sync" in asked:
+            _say(f"sync: {options.operations} operations")
+            figures += syncing(address, options.operations, max(1, options.rounds // 5), Path(directory))
         if "import" in asked:
             _say(f"import: {options.rows} rows")
             figures += importing(address, options.rows, Path(directory))
@@ -83,6 +87,7 @@ def main() -> None:
     parser.add_argument("--sizes", default=SIZES, help=f"mentors in the rosters (default {SIZES})")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows to import (default 1000000)")
     parser.add_argument("--notices", type=int, default=3000, help="notices to deliver (default 3000)")
+    parser.add_argument("--operations", type=int, default=20_000, help="operations to send to a portal (default 20000)")
     options = parser.parse_args()
     figures = measure(options)
     if options.json:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import ssl
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from uuid import uuid4
 
 import httpx
 
-from benchmarks import inside, server
+from benchmarks import inside, receiver, server
 from benchmarks.figures import Figure
 from certjobs.jobs import remind
 
@@ -41,7 +40,7 @@ _SETTINGS = ("CERTJOBS_NOTIFY_CHANNEL", "CERTJOBS_NOTIFY_WEBHOOK_URL")
 def delivering(address: str, notices: int, rounds: int) -> list[Figure]:
     """Measure so many notices a round, two a mentor."""
     nights, due = rounds + 1, notices // 2
-    with server.database(address, "bench_deliver") as url, _receiver() as receiver:
+    with server.database(address, "bench_deliver") as url, receiver.started() as origin:
         server.migrate(url)
         server.psql(
             url,
@@ -57,16 +56,17 @@ def delivering(address: str, notices: int, rounds: int) -> list[Figure]:
                 "others": OTHERS,
             },
         )
+        hook = f"{origin}/hook"
         os.environ |= {"CERTJOBS_DATABASE_URL": url, "CERTJOBS_LOG_LEVEL": "error", "CERTJOBS_ACTOR": "bench"}
-        os.environ |= dict(zip(_SETTINGS, ("webhook", receiver), strict=True))
+        os.environ |= dict(zip(_SETTINGS, ("webhook", hook), strict=True))
         try:
-            return _measure(url, receiver, due, rounds)
+            return _measure(url, hook, due, rounds)
         finally:
             for name in _SETTINGS:
                 del os.environ[name]
 
 
-def _measure(url: str, receiver: str, due: int, rounds: int) -> list[Figure]:
+def _measure(url: str, hook: str, due: int, rounds: int) -> list[Figure]:
     with _posted() as requests:
         _run(url, 0, due)
     if len(requests) != 2 * due:
@@ -75,7 +75,7 @@ def _measure(url: str, receiver: str, due: int, rounds: int) -> list[Figure]:
     for number in range(1, rounds + 1):
         job.append(_run(url, number, due))
         for threads, taken in bare.items():
-            taken.append(_bare(receiver, requests, threads))
+            taken.append(_bare(hook, requests, threads))
     best = min(bare, key=lambda threads: min(bare[threads]))
     return [
         Figure(
@@ -87,19 +87,6 @@ def _measure(url: str, receiver: str, due: int, rounds: int) -> list[Figure]:
             unit="/s",
         )
     ]
-
-
-@contextmanager
-def _receiver() -> Iterator[str]:
-    """Start a receiver and yield its address."""
-    command = [sys.executable, "-m", "benchmarks.receiver"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin  # noqa: S101 - for mypy
-        assert process.stdout  # noqa: S101
-        try:
-            yield f"http://127.0.0.1:{process.stdout.readline().strip()}/hook"
-        finally:
-            process.stdin.close()
 
 
 @contextmanager
@@ -128,14 +115,14 @@ def _run(url: str, number: int, due: int) -> float:
     return sum(taken) / 1000
 
 
-def _bare(receiver: str, requests: Sequence[Request], threads: int) -> float:
+def _bare(hook: str, requests: Sequence[Request], threads: int) -> float:
     """Post what the job posted, and return the seconds: a client a thread, and one TLS context for all."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     def post(first: int) -> None:
         with httpx.Client(verify=context, trust_env=False) as client:
             for headers, body in requests[first::threads]:
-                client.post(receiver, headers=headers, content=body).raise_for_status()
+                client.post(hook, headers=headers, content=body).raise_for_status()
 
     began = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:

@@ -30,6 +30,17 @@ from tests.conftest import ROOT
             ],
         ),
         (["--only", "deliver", "--notices", "100", "--rounds", "3"], ["100 notices by webhook"]),
+        (
+            ["--only", "sync", "--operations", "300", "--rounds", "1"],
+            [
+                "sync, 300 packed",
+                "the same",
+                "the same",
+                "sync, one by one",
+                "sent within limits, first 5 minutes",
+                "sent within limits, next 5 minutes",
+            ],
+        ),
     ],
 )
 def test_measures_beside_a_yardstick(arguments: list[str], measured: list[str]) -> None:
@@ -44,4 +55,4 @@ def test_measures_beside_a_yardstick(arguments: list[str], measured: list[str]) 
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
     assert [each["what"] for each in figures] == measured
-    assert all(each["ratio"] > 0 for each in figures)
+    assert all(each["yardstick_value"] > 0 and each["ratio"] >= 0 for each in figures)
