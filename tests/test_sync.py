@@ -200,7 +200,7 @@ def test_the_same_again_does_not_wait_and_the_opposite_does(
 def test_a_blip_is_waited_for(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
     """A portal that is away for a moment costs a rest of all workers, no failure and no later run."""
     refs = ready(certjobs, portal, 40)
-    portal.fault("status", "batch", status=503, count=4)
+    portal.fault("status", "batch", status=503, count=3)
     counts = sync(certjobs, database, portal, env={"CERTJOBS_SYNC_BATCH_SIZE": "5"}).json()["counts"]
     assert portal.listed() == refs
     assert (counts["open"], counts["dead"]) == (0, 0)

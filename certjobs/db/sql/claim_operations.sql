@@ -31,5 +31,5 @@ UPDATE sync_queue q
        finished_at = CASE WHEN n.wanted IS NULL THEN clock_timestamp() END,
        mentor_ref = CASE WHEN n.wanted IS NOT NULL THEN q.mentor_ref END
   FROM next n
- WHERE q.id = n.id
+ WHERE q.id = n.id AND q.id = ANY (ARRAY(SELECT t.id FROM next t)) -- by its key, however long the queue has become
 RETURNING q.id, q.attempt, q.failures, n.ref, n.wanted
