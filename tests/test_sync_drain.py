@@ -18,11 +18,11 @@ from tests.children.helpers import runs, waits_for_lock
 from tests.roster import TODAY
 from tests.test_outbox import AS_OF, WHY, do
 from tests.test_sync import ready
-from tests.watched import Unsteady, account, due_soon, watched
+from tests.watched import Background, Unsteady, account, due_soon, watched
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from tests.conftest import Certjobs, CertjobsProcess, Result, TestDatabase
@@ -104,27 +104,6 @@ def keep_changing(database: TestDatabase, until: threading.Event, seed: int) -> 
                 connection.execute(statement, {"ids": ids, **values})
             number += 1
     return number
-
-
-class Background(threading.Thread):
-    """Does something beside the test, and gives what came of it."""
-
-    def __init__(self, does: Callable[[], int]) -> None:
-        super().__init__()
-        self._does = does
-        self._found: int | BaseException = 0
-
-    def run(self) -> None:
-        try:
-            self._found = self._does()
-        except BaseException as exc:  # noqa: BLE001 - it is raised where somebody looks
-            self._found = exc
-
-    def found(self) -> int:
-        self.join()
-        if isinstance(self._found, BaseException):
-            raise self._found
-        return self._found
 
 
 def ended(processes: Sequence[subprocess.Popen[bytes]]) -> list[dict[str, Any]]:
@@ -298,7 +277,7 @@ def test_ten_workers_and_changing_mentors(
 ) -> None:
     """Every mentor ends as the rule wants, nobody was sent twice at once or out of order, and all is accounted for."""
     roster(database)
-    due_soon(database)
+    due_soon(database, milliseconds=250)  # longer than a change of the application takes
     assert account(database)["pending"] == MENTORS
     first = wanted(database)
     unknown = {f"M-{n}" for n in range(1, MENTORS + 1) if n % UNKNOWN == 1}

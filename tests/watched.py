@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _KEY = re.compile(rb"\(new_mentorid='([^']*)'\)")
 SOON = (
     "CREATE FUNCTION soon() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-    " NEW.not_before := clock_timestamp() + interval '10 ms'; RETURN NEW; END $$;"
+    " NEW.not_before := clock_timestamp() + interval '{milliseconds} ms'; RETURN NEW; END $$;"
     "CREATE TRIGGER soon BEFORE UPDATE OF not_before ON sync_queue FOR EACH ROW"
     " WHEN (NEW.not_before IS NOT NULL) EXECUTE FUNCTION soon()"
 )
@@ -135,6 +135,27 @@ class Unsteady(Faults):
         return super().take(area, key)
 
 
+class Background(threading.Thread):
+    """Does something beside the test, and gives what came of it."""
+
+    def __init__(self, does: Callable[[], int]) -> None:
+        super().__init__()
+        self._does = does
+        self._found: int | BaseException = 0
+
+    def run(self) -> None:
+        try:
+            self._found = self._does()
+        except BaseException as exc:  # noqa: BLE001 - it is raised where somebody looks
+            self._found = exc
+
+    def found(self) -> int:
+        self.join()
+        if isinstance(self._found, BaseException):
+            raise self._found
+        return self._found
+
+
 @dataclass
 class WatchedPortal(Portal):
     """A portal with its watch."""
@@ -170,9 +191,9 @@ def watched(directory: Path, monkeypatch: pytest.MonkeyPatch | None = None, **se
         yield portal
 
 
-def due_soon(database: TestDatabase) -> None:
+def due_soon(database: TestDatabase, milliseconds: int = 10) -> None:
     """Let what rests in the database's time rest only a moment."""
-    database.execute(SOON)
+    database.execute(SOON.format(milliseconds=milliseconds))
 
 
 def account(database: TestDatabase) -> dict[str, int]:

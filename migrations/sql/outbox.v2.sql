@@ -14,7 +14,9 @@ COMMENT ON FUNCTION certjobs_wanted(text, boolean, boolean, boolean, text, date,
     'What an operation asks of the portal on a day: restore, remove, or nothing (null).';
 
 -- Old and new rows are joined by statements that are planned anew each time, as in the audit. A mentor's row is locked by
--- whoever changes it, so of two changes of one mentor the later sees the earlier one's operation.
+-- whoever changes it, so of two changes of one mentor the later sees the earlier one's operation. One that was put back into
+-- the queue in the same moment becomes this change's, and stays locked until the change is there to be seen: it must not be
+-- decided from what was before.
 CREATE OR REPLACE FUNCTION certjobs_queue_changes() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
@@ -80,7 +82,11 @@ BEGIN
                                 public.certjobs_setting('run_id')::uuid AS run_id) a
              CROSS JOIN changed c
              WHERE s.number >= 0 AND c.operation IS NOT NULL
-                ON CONFLICT DO NOTHING
+                ON CONFLICT (mentor_id) WHERE status IN ('pending', 'failed') DO UPDATE
+               SET organisation_id = EXCLUDED.organisation_id, certification_expiry = EXCLUDED.certification_expiry,
+                   operation = EXCLUDED.operation, triggered_by_event = EXCLUDED.triggered_by_event,
+                   explained = EXCLUDED.explained, let_through_at = NULL, actor = EXCLUDED.actor,
+                   caused_by_run = EXCLUDED.caused_by_run
             RETURNING 1
         ), cleared AS (
             UPDATE public.reconciliation_log l
@@ -135,7 +141,11 @@ BEGIN
      WHERE o.status = 'active' AND o.certification_expiry IS NOT NULL
         OR EXISTS (SELECT 1 FROM public.website_listing w WHERE w.mentor_id = o.id AND w.listed)
         OR EXISTS (SELECT 1 FROM public.sync_queue q WHERE q.mentor_id = o.id AND q.status IN ('processing', 'dead'))
-        ON CONFLICT DO NOTHING;
+        ON CONFLICT (mentor_id) WHERE status IN ('pending', 'failed') DO UPDATE
+       SET operation = EXCLUDED.operation, mentor_ref = EXCLUDED.mentor_ref, explained = EXCLUDED.explained,
+           triggered_by_event = EXCLUDED.triggered_by_event, let_through_at = NULL, actor = EXCLUDED.actor,
+           caused_by_run = EXCLUDED.caused_by_run
+     WHERE sync_queue.operation = 'restore';
     GET DIAGNOSTICS queued = ROW_COUNT;
     DELETE FROM public.website_listing w USING removed o WHERE w.mentor_id = o.id;
     IF queued > 0 THEN
