@@ -837,7 +837,11 @@ BEGIN
                                 public.certjobs_setting('run_id')::uuid AS run_id) a
              CROSS JOIN changed c
              WHERE s.number >= 0 AND c.operation IS NOT NULL
-                ON CONFLICT DO NOTHING
+                ON CONFLICT (mentor_id) WHERE status IN ('pending', 'failed') DO UPDATE
+               SET organisation_id = EXCLUDED.organisation_id, certification_expiry = EXCLUDED.certification_expiry,
+                   operation = EXCLUDED.operation, triggered_by_event = EXCLUDED.triggered_by_event,
+                   explained = EXCLUDED.explained, let_through_at = NULL, actor = EXCLUDED.actor,
+                   caused_by_run = EXCLUDED.caused_by_run
             RETURNING 1
         ), cleared AS (
             UPDATE public.reconciliation_log l
@@ -891,7 +895,11 @@ BEGIN
      WHERE o.status = 'active' AND o.certification_expiry IS NOT NULL
         OR EXISTS (SELECT 1 FROM public.website_listing w WHERE w.mentor_id = o.id AND w.listed)
         OR EXISTS (SELECT 1 FROM public.sync_queue q WHERE q.mentor_id = o.id AND q.status IN ('processing', 'dead'))
-        ON CONFLICT DO NOTHING;
+        ON CONFLICT (mentor_id) WHERE status IN ('pending', 'failed') DO UPDATE
+       SET operation = EXCLUDED.operation, mentor_ref = EXCLUDED.mentor_ref, explained = EXCLUDED.explained,
+           triggered_by_event = EXCLUDED.triggered_by_event, let_through_at = NULL, actor = EXCLUDED.actor,
+           caused_by_run = EXCLUDED.caused_by_run
+     WHERE sync_queue.operation = 'restore';
     GET DIAGNOSTICS queued = ROW_COUNT;
     DELETE FROM public.website_listing w USING removed o WHERE w.mentor_id = o.id;
     IF queued > 0 THEN
