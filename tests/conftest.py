@@ -223,11 +223,11 @@ class CertjobsProcess(Certjobs):
         return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def start(
-        self, *argv: str, url: str | None = None, env: Mapping[str, str] | None = None
+        self, *argv: str, url: str | None = None, env: Mapping[str, str] | None = None, program: str = "certjobs"
     ) -> subprocess.Popen[bytes]:
-        """Start ``certjobs *argv`` and return the process."""
+        """Start ``certjobs *argv``, or another program of its kind, and return the process."""
         return subprocess.Popen(
-            self.command(*argv),
+            self.command(*argv, program=program),
             env=os.environ | self.environment(url, env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -235,9 +235,9 @@ class CertjobsProcess(Certjobs):
         )
 
     @staticmethod
-    def command(*argv: str) -> list[str]:
+    def command(*argv: str, program: str = "certjobs") -> list[str]:
         """Return the command line."""
-        return [sys.executable, "-m", "certjobs", *argv]
+        return [sys.executable, "-m", program, *argv]
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ class Night:
     def start(self, workers: int = 4, **env: str) -> subprocess.Popen[bytes]:
         """Start a run."""
         settings = self.env | {"CERTJOBS_SYNC_CONCURRENCY": str(workers)} | env
-        found = self.process.start(*SYNC, url=self.database.job_url, env=settings)
+        found = self.process.start(*SYNC, url=self.database.job_url, env=settings, program="tests.children.restless")
         self.closing.callback(found.kill)
         return found
 

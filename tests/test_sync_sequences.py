@@ -127,8 +127,8 @@ class World:
         """Let a worker claim operations and, where ``sent``, send them, and never be heard of again."""
         with self.work(day).transaction() as store:
             store.operations.reclaim()
-            for each in store.operations.unexplained("sync", window=timedelta(hours=12)):
-                store.operations.let_through(each.unapproved)
+            for due in store.operations.unexplained("sync", window=timedelta(hours=12)):
+                store.operations.let_through(due.unapproved)
             taken = store.operations.claim(limit=limit, lease=-1.0).taken
         state = self.portal.simulator.state
         for each in taken if sent else ():

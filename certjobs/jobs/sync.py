@@ -53,7 +53,6 @@ DOWN = (
     30.0,
 )  # seconds that all workers rest, one after the other, from a portal that does not answer at all
 GUARD_WINDOW = timedelta(hours=12)  # as long what the guard let through counts: a night, not a run, has an allowance
-CLAIM = 100  # operations that a worker takes at once, at most ten requests' worth and at least one's
 SMALLER = 5  # times smaller becomes a request with each failure of what is in it, down to one operation
 
 
@@ -263,7 +262,7 @@ class _Syncing:
     def _claim(self, settled: Sequence[Settled]) -> Claims | None:
         """Settle what was sent and take what is next, in one transaction; None where the database will not have it."""
         with self._lock:
-            limit = min(max(self.portal.batch, min(CLAIM, 10 * self.portal.batch)), self.left)
+            limit = min(self.portal.batch, self.left)
             self.left -= limit
         try:
             with self.ctx.transaction() as store:
