@@ -32,8 +32,13 @@ _SENT = sa.text(
 _LET_THROUGH = sa.text(
     "UPDATE sync_queue SET let_through_at = clock_timestamp() WHERE id = ANY (CAST(:ids AS bigint[]))"
 )
-# Whoever waits longer than a second is looked at for a deadlock, and the application could be the one that is ended.
-_GIVE_WAY = sa.text("SELECT set_config('lock_timeout', '500', true)")
+# Whoever waits longer than a second is looked at for a deadlock, and the application could be the one that is ended. And
+# what is open is read in the order of its index, a few rows of it: the queue fills and empties faster than statistics are
+# made, and a plan that takes it for empty sorts all of it for every claim.
+_BRIEFLY = sa.text(
+    "SELECT set_config('lock_timeout', '500', true), set_config('enable_sort', 'off', true),"
+    " set_config('enable_bitmapscan', 'off', true)"
+)
 _GUARD_ALONE = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('certjobs_sync_guard', 0))")
 
 
@@ -114,6 +119,13 @@ class Operations:
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
+        self._is_brief = False
+
+    def _briefly(self) -> None:
+        """Bound the waits and the plans of this transaction."""
+        if not self._is_brief:
+            self._connection.execute(_BRIEFLY)
+            self._is_brief = True
 
     def claim(self, *, limit: int, lease: float) -> Claims:
         """Take at most ``limit`` open operations under way for ``lease`` seconds, each decided from the rule now.
@@ -121,6 +133,7 @@ class Operations:
         Left where they are: those not due yet, those whose mentor has another under way, those another session holds,
         and removals that nothing explains and the guard did not let through.
         """
+        self._briefly()
         rows = self._connection.execute(statement("claim_operations"), {"limit": limit, "lease": lease}).all()
         taken = sorted(
             (
@@ -138,7 +151,7 @@ class Operations:
         One that is no longer this attempt's to record is left alone. What failed ``most`` times is dead. Raises
         StatementFailed where the application is at one of the mentors: it is not kept waiting.
         """
-        self._connection.execute(_GIVE_WAY)
+        self._briefly()
         rows = self._connection.execute(
             statement("finish_operations"),
             {
@@ -160,7 +173,7 @@ class Operations:
 
         Raises StatementFailed where the application is at one of the mentors: it is not kept waiting.
         """
-        self._connection.execute(_GIVE_WAY)
+        self._briefly()
         return self._connection.execute(statement("reclaim_operations")).rowcount
 
     def guard_alone(self) -> None:

@@ -311,7 +311,7 @@ class _Syncing:
             sent.settled += back
         except Unavailable as exc:  # nothing left: no failure of theirs
             self.ctx.log.warning("portal.unreached", error=exc.message)
-            sent.settled += back
+            sent.settled += [Settled(each.id, each.attempt, "skipped", exc.message) for each in part]
             sent.trouble = exc
         except Exception as exc:  # noqa: BLE001 - whatever a portal throws, one failure is one failure
             reason = f"The portal's adapter stopped on {type(exc).__name__}."

@@ -1,7 +1,7 @@
 DROP TRIGGER certjobs_adopt_operations ON peer_mentors;
 DROP FUNCTION certjobs_adopt_operations();
 DROP FUNCTION certjobs_wanted(text, boolean, boolean, boolean, text, date, date);
-REVOKE UPDATE (explained, let_through_at, unsure_until) ON sync_queue FROM certjobs_job;
+REVOKE UPDATE (operation, explained, let_through_at, unsure_until) ON sync_queue FROM certjobs_job;
 DROP INDEX ix_sync_queue_unsure;
 DROP INDEX ix_sync_queue_let_through;
 DROP INDEX ix_sync_queue_mentor_ref;

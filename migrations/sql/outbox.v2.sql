@@ -187,4 +187,4 @@ CREATE TRIGGER certjobs_adopt_operations AFTER INSERT ON peer_mentors
     FOR EACH STATEMENT EXECUTE FUNCTION certjobs_adopt_operations();
 
 GRANT EXECUTE ON FUNCTION certjobs_wanted(text, boolean, boolean, boolean, text, date, date) TO certjobs_job;
-GRANT UPDATE (explained, let_through_at, unsure_until) ON sync_queue TO certjobs_job;
+GRANT UPDATE (operation, explained, let_through_at, unsure_until) ON sync_queue TO certjobs_job;

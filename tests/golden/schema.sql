@@ -1796,6 +1796,8 @@ GRANT SELECT,INSERT ON TABLE public.sync_queue TO certjobs_job;
 
 GRANT UPDATE(mentor_ref) ON TABLE public.sync_queue TO certjobs_job;
 
+GRANT UPDATE(operation) ON TABLE public.sync_queue TO certjobs_job;
+
 GRANT UPDATE(status) ON TABLE public.sync_queue TO certjobs_job;
 
 GRANT UPDATE(explained) ON TABLE public.sync_queue TO certjobs_job;

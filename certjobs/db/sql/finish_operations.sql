@@ -6,12 +6,11 @@ WITH result AS MATERIALIZED (
     SELECT r.id, r.attempt, r.outcome, r.error, r.rest, r.outcome IN ('done', 'absent') AS done,
            r.outcome IN ('failed', 'unknown') AS failed,
            CASE WHEN r.outcome NOT IN ('done', 'absent')
-                THEN EXISTS (SELECT 1 FROM sync_queue q
-                               JOIN sync_queue newer ON newer.mentor_id = q.mentor_id
-                                                    AND newer.status IN ('pending', 'failed')
-                              WHERE q.id = r.id) END AS overtaken
+                THEN EXISTS (SELECT 1 FROM sync_queue newer
+                              WHERE newer.mentor_id = q.mentor_id AND newer.status IN ('pending', 'failed')) END AS overtaken
       FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS integer[]), CAST(:outcomes AS text[]), CAST(:errors AS text[]),
                   CAST(:rests AS double precision[])) AS r (id, attempt, outcome, error, rest)
+      JOIN sync_queue q ON q.id = r.id
 ), done AS (
     UPDATE sync_queue q
        SET status = CASE WHEN r.done THEN 'done'
@@ -31,7 +30,7 @@ WITH result AS MATERIALIZED (
            -- Of who is gone the reference is kept as long as the website may have to be told.
            mentor_ref = CASE WHEN NOT r.done AND NOT r.overtaken THEN q.mentor_ref END
       FROM result r
-     WHERE q.id = ANY (CAST(:ids AS bigint[])) AND q.id = r.id AND q.status = 'processing' AND q.attempt = r.attempt
+     WHERE q.id = r.id AND q.status = 'processing' AND q.attempt = r.attempt
     RETURNING q.id, q.mentor_id, q.status, q.outcome, q.sent, q.not_before, q.organisation_id
 ), newer AS MATERIALIZED (
     -- What the application holds is about to give way itself: nobody waits for it.
