@@ -32,9 +32,9 @@ _SENT = sa.text(
 _LET_THROUGH = sa.text(
     "UPDATE sync_queue SET let_through_at = clock_timestamp() WHERE id = ANY (CAST(:ids AS bigint[]))"
 )
-# Whoever waits longer than a second is looked at for a deadlock, and the application could be the one that is ended. And
-# what is open is read in the order of its index, a few rows of it: the queue fills and empties faster than statistics are
-# made, and a plan that takes it for empty sorts all of it for every claim.
+# Whoever waits longer than a second is looked at for a deadlock, and the application could be the one that is ended.
+# What is open is read in the order of its index, a few rows of it: the queue fills and empties faster than statistics
+# are made, and a plan that takes it for empty sorts all of it for every claim.
 _BRIEFLY = sa.text(
     "SELECT set_config('lock_timeout', '500', true), set_config('enable_sort', 'off', true),"
     " set_config('enable_bitmapscan', 'off', true)"
