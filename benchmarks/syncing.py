@@ -34,7 +34,7 @@ import psycopg
 from benchmarks import inside, limited, queues, receiver, server
 from benchmarks.figures import Figure
 from certjobs.db import sqlfiles
-from certjobs.jobs import sync
+from certjobs.jobs import syncing as engine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -131,7 +131,7 @@ def _best(rates: Mapping[str, float]) -> tuple[str, float]:
 def _sync(url: str, operations: int, **settings: str) -> float:
     """Run the job on a queue of so many operations, and return how many a second it drains."""
     limited.queue(url, operations)
-    with patch.dict(os.environ, settings), inside.timed(sync._Syncing, "until_done") as taken:  # noqa: SLF001 - timed
+    with patch.dict(os.environ, settings), inside.timed(engine.Syncing, "until_done") as taken:
         inside.run("sync", counts={"claimed": operations, "done": operations, "open": 0})
     return 1000 * operations / sum(taken)
 
