@@ -8,7 +8,7 @@ import socket
 import sys
 import uuid
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from certjobs.adapters.dataverse.auth import TokenProvider
+    from certjobs.domain.credentials import Credentials
     from certjobs.ports import Alerter, ListingPortal, Notifier, Progress
 
 T = TypeVar("T")
@@ -57,7 +58,8 @@ class SystemClock:
 class Request:
     """How a command was asked for, apart from the job's own options.
 
-    ``reads_only``: nothing can come of it, so its day may lie in the future.
+    ``reads_only``: nothing can come of it, so its day may lie in the future. ``credentials``: for the portal, given by
+    hand, instead of the stored ones.
     """
 
     local: bool = False
@@ -67,6 +69,16 @@ class Request:
     debug: bool = False
     reason: str | None = None
     reads_only: bool = False
+    credentials: Credentials | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Credentials that the portal accepts: of which application and tenant, for which portal."""
+
+    url: str
+    client_id: str
+    tenant: str
 
 
 class Environment:
@@ -78,7 +90,8 @@ class Environment:
 
     def __init__(self, request: Request, progress: Progress) -> None:
         self.request = request
-        self.settings = config.load()
+        self._given = _settings_of(request.credentials)
+        self.settings = config.load(self._given)
         self.progress = progress
         harmless = request.dry_run or request.local or request.reads_only
         self.calendar = Calendar(SystemClock().now(), request.as_of, future=harmless)
@@ -195,7 +208,9 @@ class Environment:
     @property
     def portal(self) -> ListingPortal | None:
         """The public listing, or None where none is set."""
-        return None if self.settings.portal == "none" else _dataverse(self.settings)
+        if self.settings.portal == "none":
+            return None
+        return _dataverse(self.settings, lambda: config.load(self._given))
 
     def dry_portal(self) -> ListingPortal | None:
         """Return a portal that was asked whether it accepts us and takes changes without making them."""
@@ -270,7 +285,20 @@ def _parsed(name: str, parse: Callable[[str], T], text: str) -> T:
         raise ConfigurationError(msg, hint="Correct the setting named above; the README lists them all.") from None
 
 
-def _dataverse(settings: config.Settings) -> ListingPortal:
+def _settings_of(credentials: Credentials | None) -> dict[str, Any]:
+    """Return the settings that credentials given by hand stand for."""
+    if credentials is None:
+        return {}
+    given = {
+        f"dataverse_{each.name}": getattr(credentials, each.name)
+        for each in fields(credentials)
+        if getattr(credentials, each.name) is not None
+    }
+    return given | {"portal": "dataverse", "dataverse_credential": "secret"}
+
+
+def _dataverse(settings: config.Settings, again: Callable[[], config.Settings]) -> ListingPortal:
+    """Return the portal; ``again`` reads the settings as they are by then."""
     from certjobs.adapters.dataverse.client import DataversePortal
 
     clock = SystemClock()
@@ -280,7 +308,7 @@ def _dataverse(settings: config.Settings) -> ListingPortal:
         key_column=settings.dataverse_key_column,
         listed_column=settings.dataverse_listed_column,
         id_column=settings.dataverse_id_column,
-        tokens=_tokens(settings, clock),
+        tokens=_tokens(settings, clock, again),
         clock=clock,
         sleep=clock.sleep,
         api_version=settings.dataverse_api_version,
@@ -292,7 +320,7 @@ def _dataverse(settings: config.Settings) -> ListingPortal:
     )
 
 
-def _tokens(settings: config.Settings, clock: SystemClock) -> TokenProvider:
+def _tokens(settings: config.Settings, clock: SystemClock, again: Callable[[], config.Settings]) -> TokenProvider:
     url = _wanted("DATAVERSE_URL", settings.dataverse_url)
     tenant = _wanted("DATAVERSE_TENANT", settings.dataverse_tenant)
     client_id = _wanted("DATAVERSE_CLIENT_ID", settings.dataverse_client_id)
@@ -303,7 +331,7 @@ def _tokens(settings: config.Settings, clock: SystemClock) -> TokenProvider:
 
         def secret() -> str:
             """Return the secret as it is now: rotated while this runs, it counts from the next token on."""
-            return _wanted("DATAVERSE_CLIENT_SECRET", config.load().dataverse_client_secret).get_secret_value()
+            return _wanted("DATAVERSE_CLIENT_SECRET", again().dataverse_client_secret).get_secret_value()
 
         secret()
         return ClientSecretTokens(
@@ -408,6 +436,21 @@ def environment(request: Request, progress: Progress) -> Iterator[Environment]:
         yield opened
     finally:
         opened.close()
+
+
+def accepted_credentials(request: Request, progress: Progress) -> Accepted:
+    """Ask the portal whether it accepts the credentials, given by hand or stored, and say whose they are.
+
+    Raises CredentialsRejected, Unavailable and ConfigurationError where it does not.
+    """
+    with environment(request, progress) as env:
+        portal = env.portal
+        if portal is None:
+            msg = "No portal is set."
+            raise ConfigurationError(msg, hint="Set CERTJOBS_PORTAL=dataverse and its settings.")
+        portal.check()
+        settings = env.settings
+        return Accepted(str(settings.dataverse_url), str(settings.dataverse_client_id), str(settings.dataverse_tenant))
 
 
 def run_job(name: str, given: Mapping[str, Any], request: Request, progress: Progress) -> harness.Report:

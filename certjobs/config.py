@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -21,6 +21,9 @@ from pydantic_settings import (
 )
 
 from certjobs.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PREFIX = "CERTJOBS_"
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -84,6 +87,8 @@ class _FileVariables(PydanticBaseSettingsSource):
         if os.environ.get(variable):
             msg = f"{variable} and {variable}_FILE are both set."
             raise ConfigurationError(msg, hint="Unset one of the two.")
+        if field_name in self.current_state:
+            return None, field_name, False  # given by hand, and the file may not be there
         try:
             return Path(path).read_text(encoding="utf-8").strip(), field_name, False
         except (OSError, UnicodeDecodeError) as exc:
@@ -281,13 +286,13 @@ class Settings(BaseSettings):
         return tuple(sources)
 
 
-def load() -> Settings:
-    """Read the settings.
+def load(given: Mapping[str, Any] | None = None) -> Settings:
+    """Read the settings; what is ``given`` counts before what is stored.
 
     Raises ConfigurationError that names every wrong setting and never its value.
     """
     try:
-        return Settings()
+        return Settings(**given or {})
     except ValidationError as exc:
         wrong = "; ".join(
             f"{PREFIX}{'_'.join(str(part) for part in error['loc'][:1]).upper()}: {error['msg']}"

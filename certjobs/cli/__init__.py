@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certjobs.cli.app import app_for
+from certjobs.cli.options import with_a_file
 from certjobs.domain.text import printable
 from certjobs.errors import CertjobsError, UsageError
 
@@ -27,6 +28,7 @@ def main(argv: Sequence[str]) -> int:
     _mend_streams()
     try:
         _refuse_other_encodings(arguments)
+        arguments = with_a_file(arguments)
         app_for(arguments)(args=arguments, prog_name="certjobs")
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else int(exc.code is not None)

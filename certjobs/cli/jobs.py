@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from certjobs.cli.options import JOB_EXITS, SYNC_EXITS, AsOf, Debug, DryRun, Json, Local, as_date
+from certjobs.cli.options import (
+    CREDENTIALS,
+    JOB_EXITS,
+    SYNC_EXITS,
+    AsOf,
+    Debug,
+    DryRun,
+    Json,
+    Local,
+    as_date,
+    clean_reason,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -105,6 +116,24 @@ def sync(
         int | None,
         typer.Option("--limit", min=1, metavar="N", help="Send at most so many operations.", show_default=False),
     ] = None,
+    credentials: Annotated[
+        str | None,
+        typer.Option(
+            CREDENTIALS,
+            metavar="[FILE]",
+            help="Send with credentials given by hand: from a file, from standard input (-), or asked for.",
+            show_default=False,
+        ),
+    ] = None,
+    credentials_template: Annotated[
+        bool, typer.Option("--credentials-template", help="Print what such a file looks like, and exit.")
+    ] = False,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Why by hand, for the audit. Name nobody in it.")
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask before sending with credentials given by hand.")
+    ] = False,
     as_of: AsOf = None,
     dry_run: DryRun = False,
     local: Local = False,
@@ -121,13 +150,31 @@ def sync(
     A run that would take unusually many mentors off the website whom no guarded pause explains stores the set, takes
     off none of them and exits 4 until a person approves it. With CERTJOBS_PORTAL=none everything stays in the queue.
 
+    When the stored credentials are wrong and the website cannot wait, give others with --credentials: without a file
+    the client secret is asked for, and not shown. They are checked before anything else, stay in memory, and count for
+    this run alone. It works beside the nightly run and beside a watcher.
+
     \b
     Examples:
       certjobs sync
       certjobs sync --dry-run
       certjobs sync --limit 10 --json
+      certjobs sync --credentials --reason "the secret ended, a new one by phone"
+      certjobs sync --credentials new.txt --yes --reason "the secret ended"
     """
-    _carry_out("sync", {"limit": limit}, as_of=as_of, dry_run=dry_run, local=local, json=json, debug=debug)
+    given = {"limit": limit}
+    if credentials_template:
+        from certjobs.domain.credentials import TEMPLATE
+
+        typer.echo(TEMPLATE, nl=False)
+        return
+    if credentials is not None:
+        from certjobs import bootstrap
+        from certjobs.cli import break_glass
+
+        request = bootstrap.Request(local=local, dry_run=dry_run, as_of=as_date(as_of), json=json, debug=debug)
+        raise typer.Exit(break_glass.sync(credentials, given, request, reason, yes=yes))
+    _carry_out("sync", given, as_of=as_of, dry_run=dry_run, local=local, json=json, debug=debug, reason=reason)
 
 
 def retention(
@@ -178,11 +225,19 @@ def _carry_out(
     local: bool,
     json: bool,
     debug: bool,
+    reason: str | None = None,
 ) -> None:
     from certjobs import bootstrap
     from certjobs.cli import output, render
 
-    request = bootstrap.Request(local=local, dry_run=dry_run, as_of=as_date(as_of), json=json, debug=debug)
+    request = bootstrap.Request(
+        local=local,
+        dry_run=dry_run,
+        as_of=as_date(as_of),
+        json=json,
+        debug=debug,
+        reason=clean_reason(reason) if reason is not None else None,
+    )
     report = bootstrap.run_job(name, options, request, output.progress())
     with output.shown():
         render.report(report, as_json=json)

@@ -10,6 +10,7 @@ import typer
 from certjobs.errors import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
 
 Local = Annotated[bool, typer.Option("--local", help="Work on an embedded PostgreSQL on this machine (extra 'local').")]
@@ -29,6 +30,9 @@ AsOf = Annotated[
         help="The day to take for today, as 2026-11-22. A day to come needs --dry-run or --local.",
     ),
 ]
+CREDENTIALS = "--credentials"
+STDIN = "-"
+ASKED_FOR = ""  # the option without a file
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the audit. Name nobody in it.")]
 Org = Annotated[str | None, typer.Option("--org", metavar="CODE", help="Only this organisation, as HLF.")]
 Chapter = Annotated[str | None, typer.Option("--chapter", metavar="NAME", help="Only this chapter.")]
@@ -48,6 +52,18 @@ MentorRef = Annotated[str, typer.Argument(metavar="MENTOR", help="The mentor's r
 def as_date(moment: datetime | None) -> date | None:
     """Return the day of an option."""
     return moment.date() if moment else None
+
+
+def with_a_file(arguments: Sequence[str]) -> list[str]:
+    """Return arguments in which the option has its value: none where none was given, which is to be asked for."""
+    found = list(arguments)
+    for position, argument in enumerate(found):
+        if argument == "--":
+            break
+        following = found[position + 1] if position + 1 < len(found) else "--"
+        if argument == CREDENTIALS and following.startswith("-") and following != STDIN:
+            found[position] = f"{CREDENTIALS}={ASKED_FOR}"
+    return found
 
 
 def clean_reason(reason: str) -> str:

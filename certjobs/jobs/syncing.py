@@ -60,7 +60,11 @@ def send(ctx: JobContext[Any], portal: ListingPortal, *, left: int = NO_LIMIT) -
 
     Raises CredentialsRejected, ConfigurationError and Unavailable before anything was tried.
     """
-    recommended = portal.check()
+    try:
+        recommended = portal.check()
+    except CredentialsRejected as exc:
+        by_hand = "What cannot wait can be sent with others, by hand: certjobs sync --credentials."
+        raise CredentialsRejected(exc.message, hint=f"{exc.hint} {by_hand}" if exc.hint else by_hand) from None
     workers = max(1, min(portal.concurrency, recommended or portal.concurrency))
     ctx.count(claimed=0, removed=0, restored=0, failed=0, dead=0, superseded=0, released=0, lost=0, again=0)
     with ctx.transaction() as store:
