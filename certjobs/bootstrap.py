@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from certjobs import __version__, config, harness, logs, registry
 from certjobs.adapters.dry_run import RecordingNotifier, RecordingPortal
+from certjobs.adapters.kept import KeptPortal
 from certjobs.adapters.notify.console import ConsoleNotifier
 from certjobs.db import engine as db_engine
 from certjobs.db import schema
@@ -34,10 +35,13 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from certjobs.adapters.dataverse.auth import TokenProvider
+    from certjobs.db.listening import Listener
+    from certjobs.db.operations import Ready
     from certjobs.domain.credentials import Credentials
     from certjobs.ports import Alerter, ListingPortal, Notifier, Progress
 
 T = TypeVar("T")
+SIGN_OF_LIFE = 5.0  # seconds
 MISSING_DATABASE = "No database is configured."
 TOKEN_TIMEOUT = 15.0  # seconds to wait for a connection to Entra ID, and for an answer
 
@@ -88,8 +92,14 @@ class Environment:
     where the address is not acceptable.
     """
 
-    def __init__(self, request: Request, progress: Progress) -> None:
+    def __init__(self, request: Request, progress: Progress, *, waiting: Callable[[], None] | None = None) -> None:
+        """Take how the command was asked for, and where a person sees how far it has come.
+
+        ``waiting`` is called now and then while a run rests. With it the environment is kept for many runs, and so is
+        its portal.
+        """
         self.request = request
+        self._waiting = waiting
         self._given = _settings_of(request.credentials)
         self.settings = config.load(self._given)
         self.progress = progress
@@ -99,6 +109,8 @@ class Environment:
         self._closing = ExitStack()
         self._url: str | None = None
         self._engine: sa.Engine | None = None
+        self._own_engine: sa.Engine | None = None
+        self._portal: ListingPortal | None = None
         as_json = {"auto": None, "json": True, "text": False}[self.settings.log_format]
         logs.configure(level=self.settings.log_level, json=as_json)
 
@@ -160,9 +172,15 @@ class Environment:
 
     def open_session(self, run: NewRun) -> RunSession:
         """Open the session that stands for the run, past a pooler where one is configured."""
-        direct = None if self.request.local else self.settings.lock_database_url
-        made = self._make_engine(direct.get_secret_value() if direct else self.url, "certjobs lock")
-        return RunSession(made, run, heartbeat_seconds=self.settings.heartbeat_seconds, log=logs.get())
+        return RunSession(self._sessions, run, heartbeat_seconds=self.settings.heartbeat_seconds, log=logs.get())
+
+    @property
+    def _sessions(self) -> sa.Engine:
+        """The engine for sessions that stand for something by themselves."""
+        if self._own_engine is None:
+            direct = None if self.request.local else self.settings.lock_database_url
+            self._own_engine = self._make_engine(direct.get_secret_value() if direct else self.url, "certjobs lock")
+        return self._own_engine
 
     def live(self, run: NewRun, fence: Fence | None) -> Database:
         """Return the database for a run's units of work."""
@@ -208,9 +226,10 @@ class Environment:
     @property
     def portal(self) -> ListingPortal | None:
         """The public listing, or None where none is set."""
-        if self.settings.portal == "none":
-            return None
-        return _dataverse(self.settings, lambda: config.load(self._given))
+        if self._portal is None and self.settings.portal != "none":
+            made = _dataverse(self.settings, lambda: config.load(self._given))
+            self._portal = KeptPortal(made) if self._waiting is not None else made
+        return self._portal
 
     def dry_portal(self) -> ListingPortal | None:
         """Return a portal that was asked whether it accepts us and takes changes without making them."""
@@ -219,6 +238,10 @@ class Environment:
 
     def sleep(self, seconds: float, until: Event, /) -> None:
         """Wait so long, or until the event is set."""
+        while self._waiting is not None and seconds > SIGN_OF_LIFE and not until.is_set():
+            SystemClock().sleep(SIGN_OF_LIFE, until)
+            seconds -= SIGN_OF_LIFE
+            self._waiting()
         SystemClock().sleep(seconds, until)
 
     @property
@@ -248,6 +271,54 @@ class Environment:
             "thresholds": _parsed("THRESHOLDS", parse_thresholds, self.settings.thresholds),
             "per_organisation_thresholds": self.settings.per_organisation_thresholds,
         }
+
+    def run(self, name: str, given: Mapping[str, Any], *, trigger: str | None = None) -> harness.Report:
+        """Carry out one run of a job, as ``run_job`` says; ``trigger``: what began it, unless the settings say."""
+        request = self.request
+        by_hand = "manual" if sys.stdin and sys.stdin.isatty() else "schedule"
+        row = NewRun(
+            run_id=uuid.uuid4(),
+            job_name=name,
+            trigger=self.settings.trigger or trigger or by_hand,
+            as_of=request.as_of,
+            host=socket.gethostname(),
+            version=__version__,
+            actor=self.actor,
+            reason=request.reason,
+        )
+        try:
+            spec, wrong_name = registry.find(name), None
+        except UsageError as exc:
+            spec, wrong_name = registry.unknown(name, exc), exc
+        report = harness.execute(
+            spec,
+            lambda: spec.make_options({} if wrong_name else given, self.job_defaults),
+            replace(row, job_name=spec.name),
+            self,
+            dry_run=request.dry_run,
+            debug=request.debug,
+        )
+        if wrong_name is not None:
+            raise wrong_name
+        return report
+
+    # What a watcher asks for.
+
+    def is_current(self) -> bool:
+        """Tell whether the settings, and the secrets among them, are still what they were."""
+        return config.load(self._given) == self.settings
+
+    def listener(self) -> Listener:
+        """Open a session that hears of new operations. Raises Unavailable."""
+        from certjobs.db.listening import Listener
+
+        self.check_schema()
+        return Listener(self._sessions)
+
+    def ready(self) -> Ready:
+        """Tell whether a run of sync would find something to do."""
+        with Database(self.engine, Attribution(self.actor)).transaction() as store:
+            return store.operations.ready("sync")
 
     # What administration asks for.
 
@@ -460,28 +531,4 @@ def run_job(name: str, given: Mapping[str, Any], request: Request, progress: Pro
     row is left in the run log.
     """
     with environment(request, progress) as env:
-        row = NewRun(
-            run_id=uuid.uuid4(),
-            job_name=name,
-            trigger=env.settings.trigger or ("manual" if sys.stdin and sys.stdin.isatty() else "schedule"),
-            as_of=request.as_of,
-            host=socket.gethostname(),
-            version=__version__,
-            actor=env.actor,
-            reason=request.reason,
-        )
-        try:
-            spec, wrong_name = registry.find(name), None
-        except UsageError as exc:
-            spec, wrong_name = registry.unknown(name, exc), exc
-        report = harness.execute(
-            spec,
-            lambda: spec.make_options({} if wrong_name else given, env.job_defaults),
-            replace(row, job_name=spec.name),
-            env,
-            dry_run=request.dry_run,
-            debug=request.debug,
-        )
-        if wrong_name is not None:
-            raise wrong_name
-        return report
+        return env.run(name, given)

@@ -369,6 +369,10 @@ class Signals:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            # What came too late to interrupt this run is for whoever has the runs carried out, where somebody has.
+            outer = getattr(before[signal.SIGTERM], "__self__", None)
+            if self._pending is not None and isinstance(outer, Signals):
+                outer.hand_on(self._pending)
 
     @contextmanager
     def raised(self) -> Iterator[None]:
@@ -388,6 +392,11 @@ class Signals:
             yield
         finally:
             self._shields -= 1
+        self._raise_pending()
+
+    def hand_on(self, pending: KeyboardInterrupt) -> None:
+        """Take what arrived while others had the signals."""
+        self._pending = pending
         self._raise_pending()
 
     def _arrived(self, number: int, _frame: FrameType | None) -> None:

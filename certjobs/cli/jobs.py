@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -21,6 +22,8 @@ from certjobs.cli.options import (
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from certjobs.harness import Report
 
 
 def register(app: typer.Typer) -> None:
@@ -116,6 +119,18 @@ def sync(
         int | None,
         typer.Option("--limit", min=1, metavar="N", help="Send at most so many operations.", show_default=False),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Stay, and send each change as soon as it is made, until SIGTERM or Ctrl-C.")
+    ] = False,
+    heartbeat_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--heartbeat-file",
+            metavar="FILE",
+            help="With --watch: touched at least every few seconds.",
+            show_default=False,
+        ),
+    ] = None,
     credentials: Annotated[
         str | None,
         typer.Option(
@@ -150,6 +165,11 @@ def sync(
     A run that would take unusually many mentors off the website whom no guarded pause explains stores the set, takes
     off none of them and exits 4 until a person approves it. With CERTJOBS_PORTAL=none everything stays in the queue.
 
+    With --watch it stays: it hears of each change when it is committed and sends it at once, beside the nightly run and
+    as many other watchers as wanted. A drain that had something to do is a run with its own row. Settings and secrets
+    are read again each time; where database or portal is away it goes on when they are back. SIGTERM lets it finish the
+    requests in hand.
+
     When the stored credentials are wrong and the website cannot wait, give others with --credentials: without a file
     the client secret is asked for, and not shown. They are checked before anything else, stay in memory, and count for
     this run alone. It works beside the nightly run and beside a watcher.
@@ -159,6 +179,7 @@ def sync(
       certjobs sync
       certjobs sync --dry-run
       certjobs sync --limit 10 --json
+      certjobs sync --watch --heartbeat-file /run/certjobs/watch
       certjobs sync --credentials --reason "the secret ended, a new one by phone"
       certjobs sync --credentials new.txt --yes --reason "the secret ended"
     """
@@ -168,6 +189,14 @@ def sync(
 
         typer.echo(TEMPLATE, nl=False)
         return
+    if watch:
+        if credentials is not None or dry_run or as_of is not None or limit is not None:
+            msg = "goes with --heartbeat-file, --json, --local and --debug only"
+            raise typer.BadParameter(msg, param_hint="--watch")
+        _watch(heartbeat_file, reason, local=local, json=json, debug=debug)
+    if heartbeat_file is not None:
+        msg = "goes with --watch only"
+        raise typer.BadParameter(msg, param_hint="--heartbeat-file")
     if credentials is not None:
         from certjobs import bootstrap
         from certjobs.cli import break_glass
@@ -175,6 +204,23 @@ def sync(
         request = bootstrap.Request(local=local, dry_run=dry_run, as_of=as_date(as_of), json=json, debug=debug)
         raise typer.Exit(break_glass.sync(credentials, given, request, reason, yes=yes))
     _carry_out("sync", given, as_of=as_of, dry_run=dry_run, local=local, json=json, debug=debug, reason=reason)
+
+
+def _watch(heartbeat: Path | None, reason: str | None, *, local: bool, json: bool, debug: bool) -> NoReturn:
+    from certjobs import bootstrap, watch
+    from certjobs.cli import output, render_sync
+
+    request = bootstrap.Request(
+        local=local, json=json, debug=debug, reason=clean_reason(reason) if reason is not None else None
+    )
+
+    def report(done: Report) -> None:
+        with output.shown():
+            render_sync.drained(done, as_json=json)
+
+    if not json:
+        output.say("Watching the queue; Ctrl-C ends it.")
+    raise typer.Exit(int(watch.watch({}, request, heartbeat=heartbeat, report=report)))
 
 
 def retention(

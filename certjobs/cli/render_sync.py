@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from certjobs.cli.output import say, table
+from certjobs.cli.output import document, say, table
 from certjobs.domain.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from certjobs.harness import Report
 
 WORDS = {"remove": "taken off", "restore": "listed"}
 
@@ -53,3 +56,23 @@ def synced(counts: Mapping[str, int], details: Mapping[str, Any], *, dry_run: bo
     earlier = counts.get("given_up", 0) - counts.get("dead", 0)
     if earlier > 0:
         say(f"{counted(earlier, 'operation')} given up by earlier runs: a person has to look.")
+
+
+def drained(report: Report, *, as_json: bool) -> None:
+    """Say in one line what a drain of a watcher came to."""
+    if as_json:
+        document(report.as_json())
+        return
+    outcome = report.outcome
+    done = ", ".join(
+        f"{number} {word}"
+        for name, word in {
+            "removed": "taken off",
+            "restored": "listed",
+            "dead": "given up",
+            "open": "still open",
+        }.items()
+        if (number := outcome.counts.get(name))
+    )
+    said = f"; {outcome.message}" if outcome.message else ""
+    say(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC  {done or 'nothing sent'} (exit {int(outcome.exit_code)}){said}")

@@ -94,6 +94,14 @@ class Depth:
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """Whether there is something to do now; in how many seconds there will be at the latest, where that is known."""
+
+    now: bool
+    next_in: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """An operation that a run could not carry out."""
 
@@ -206,6 +214,11 @@ class Operations:
     def depth(self) -> Depth:
         """Return how much there is to do, and when."""
         return Depth(*self._connection.execute(statement("queue_depth")).one())
+
+    def ready(self, job_name: str) -> Ready:
+        """Tell whether a run would find something to do, or when."""
+        self._briefly()
+        return Ready(*self._connection.execute(statement("ready_operations"), {"job_name": job_name}).one())
 
     def account(self, run_id: UUID) -> Mapping[str, int]:
         """Return what became of every operation that a run took, by status."""
