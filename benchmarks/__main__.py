@@ -20,11 +20,12 @@ from benchmarks.pausing import pausing
 from benchmarks.reminding import LARGEST, reminding
 from benchmarks.starting import empty_run, start
 from benchmarks.syncing import syncing
+from benchmarks.watching import watching
 
 if TYPE_CHECKING:
     from benchmarks.figures import Figure
 
-ALL = "start,pause,remind,deliver,sync,import"
+ALL = "start,pause,remind,deliver,sync,watch,import"
 SIZES = "100000,1000000,5000000"
 
 
@@ -55,6 +56,9 @@ def measure(options: argparse.Namespace) -> list[Figure]:
         if "sync" in asked:
             _say(f"sync: {options.operations} operations")
             figures += syncing(address, options.operations, max(1, options.rounds // 5), Path(directory))
+        if "watch" in asked:
+            _say(f"watch: {options.changes} changes")
+            figures += watching(address, options.changes)
         if "import" in asked:
             _say(f"import: {options.rows} rows")
             figures += importing(address, options.rows, Path(directory))
@@ -87,6 +91,7 @@ def main() -> None:
     parser.add_argument("--sizes", default=SIZES, help=f"mentors in the rosters (default {SIZES})")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows to import (default 1000000)")
     parser.add_argument("--notices", type=int, default=3000, help="notices to deliver (default 3000)")
+    parser.add_argument("--changes", type=int, default=500, help="changes to watch for (default 500)")
     parser.add_argument("--operations", type=int, default=20_000, help="operations to send to a portal (default 20000)")
     options = parser.parse_args()
     figures = measure(options)

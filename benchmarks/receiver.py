@@ -44,7 +44,10 @@ def _serve(connection: socket.socket, answering: Answering) -> None:
 
 def _accept(listening: socket.socket, answering: Answering) -> None:
     while True:
-        connection, _ = listening.accept()
+        try:
+            connection, _ = listening.accept()
+        except OSError:
+            return  # it was closed
         threading.Thread(target=_serve, args=[connection, answering], daemon=True).start()
 
 
@@ -54,6 +57,14 @@ def receive(answering: Answering) -> None:
     threading.Thread(target=partial(_accept, listening, answering), daemon=True).start()
     print(listening.getsockname()[1], flush=True)
     sys.stdin.read()
+
+
+@contextmanager
+def here(answering: Answering) -> Iterator[str]:
+    """Listen in this process until the block ends, and yield the address."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=_accept, args=[listening, answering], daemon=True).start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
 @contextmanager

@@ -29,6 +29,14 @@ from tests.conftest import ROOT
                 "deciding again, of 24 000",
             ],
         ),
+        (
+            ["--only", "watch", "--changes", "10"],
+            [
+                "change to request, median",
+                "change to request, 99th percentile",
+                "change to request, median",
+            ],
+        ),
         (["--only", "deliver", "--notices", "100", "--rounds", "3"], ["100 notices by webhook"]),
         (
             ["--only", "sync", "--operations", "300", "--rounds", "1"],
