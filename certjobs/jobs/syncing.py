@@ -46,7 +46,7 @@ LEASE = 2.0  # times the longest that a request may take: so long an operation i
 LONGEST_REST = 600.0  # seconds that a run rests in all before it leaves what is left to a later one
 LONGEST_WAIT = 150.0  # seconds that a run waits in all for what failed a moment ago
 NO_LIMIT = 2**31
-DOWN = (2.0, 10.0, 30.0)  # seconds that all workers rest from a portal that does not answer at all, the last time 30
+DOWN = (2.0, 10.0, 30.0)  # seconds that all workers rest from a portal that does not answer at all
 GUARD_WINDOW = timedelta(hours=12)  # as long what the guard let through counts: a night, not a run, has an allowance
 SMALLER = 5  # times smaller becomes a request with each failure of what is in it, down to one operation
 
