@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from certjobs.db.operations import Backlog, Listed, Named, Shown
 
 NAMED = 20  # operations that a sentence names; --json names all
-IN_WORDS = {"remove": "be taken off", "restore": "be listed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +87,7 @@ def operation(found: Shown, *, as_json: bool) -> None:
         "the rule wants now": found.wanted or "nothing",
         "the website said last": last or "nothing yet",
         "status": found.status,
+        "why": found.last_error,
         "because of": found.triggered_by_event,
         "explained to the guard": found.explained,
         "let through by the guard": found.let_through_at,
@@ -100,7 +100,6 @@ def operation(found: Shown, *, as_json: bool) -> None:
         "the portal's answer": found.outcome,
         "attempts": found.attempt,
         "failures": found.failures,
-        "last error": found.last_error,
         "under way until": found.leased_until,
         "unsure until": found.unsure_until,
         "finished": found.finished_at,
@@ -110,16 +109,15 @@ def operation(found: Shown, *, as_json: bool) -> None:
         "later operation": f"{found.later_id}, {found.later_status}" if found.later_id else None,
     }
     table(f"Operation {found.id} (times in UTC)", ("", ""), [each for each in facts.items() if each[1] is not None])
-    if found.status == "dead":
-        say(*_what_now(found))
-
-
-def _what_now(found: Shown) -> Iterator[str]:
-    if found.later_id:
-        yield f"Operation {found.later_id} came later: nothing is left to do about this one."
-    else:
-        yield "It is not sent again by itself. When what was wrong is mended:"
-        yield f"  certjobs queue retry {found.id} --reason TEXT"
+    if found.status == "dead" and found.later_id:
+        say(f"Operation {found.later_id} came later: nothing is left to do about this one.")
+    elif found.status == "dead":
+        say(
+            "It is not sent again by itself. When what was wrong is mended:",
+            f"  certjobs queue retry {found.id} --reason TEXT",
+        )
+    elif is_open and found.wanted == "remove" and not found.explained and found.let_through_at is None:
+        say("No pause by expiry-check explains it, so the guard against mass change is asked before it is sent.")
 
 
 def retried(found: Handled, *, dry_run: bool, as_json: bool) -> None:
@@ -131,8 +129,8 @@ def retried(found: Handled, *, dry_run: bool, as_json: bool) -> None:
         say("Dry-run: nothing was written.")
     again = [each for each in found.changed if each.status == "pending"]
     if again:
-        would = "would be" if dry_run else "is" if len(again) == 1 else "are"
-        say(f"{counted(len(again), 'operation')} {would} due at once: {_named(again)}.")
+        would = "would be pending" if dry_run else "pending"
+        say(f"{counted(len(again), 'operation')} {would}, and due at once: {_named(again)}.")
         if not dry_run:
             say("`certjobs sync` sends what the rule wants by then.")
     would = "would be superseded" if dry_run else "is superseded"
@@ -144,7 +142,9 @@ def retried(found: Handled, *, dry_run: bool, as_json: bool) -> None:
             say(f"{each.id} {would}: the mentor is gone, and nobody knows any more whom to send.")
     if len(others) > NAMED:
         say(f"So it is with {len(others) - NAMED} more; --json names them.")
-    _unchanged(found)
+    if found.unchanged:
+        stays = "stays as it is" if len(found.unchanged) == 1 else "stay as they are"
+        say(f"{_named(found.unchanged)} {stays}: pending.")
     if not found.changed and not found.unchanged:
         say("Nothing is dead or failed there.")
 
@@ -156,8 +156,11 @@ def discarded(found: Handled, *, dry_run: bool, as_json: bool) -> None:
         return
     if dry_run:
         say("Dry-run: nothing was written.")
-    would = "would never be sent" if dry_run else "is never sent" if len(found.changed) == 1 else "are never sent"
-    say(f"{counted(len(found.changed), 'operation')} {would}: {_named(found.changed)}.")
+    would = "would be given up, and never sent" if dry_run else "given up, and never sent"
+    say(
+        f"{counted(len(found.changed), 'operation')} {would}: {_named(found.changed)}.",
+        "The website goes on showing what it shows, until something about the mentor changes.",
+    )
     for each in found.changed:
         if each.gone and each.operation == "remove" and each.mentor_ref:
             say(f"{each.mentor_ref} is gone from the roster and may still stand on the website: take them off there.")
@@ -177,8 +180,3 @@ def _named(operations: Sequence[Named]) -> str:
     named = ", ".join(str(each.id) for each in operations[:NAMED])
     more = len(operations) - NAMED
     return f"{named} and {more} more" if more > 0 else named
-
-
-def _unchanged(found: Handled) -> None:
-    if found.unchanged:
-        say(f"Stays as it is, pending: {_named(found.unchanged)}.")
