@@ -592,3 +592,15 @@ def test_a_long_list_is_a_document_too(certjobs: Certjobs, database: TestDatabas
     )
     assert "These are the first 100." in certjobs("queue", "list").stdout
     assert len(json.loads(certjobs("queue", "list", "--json").stdout)["operations"]) == 5001
+
+
+def test_the_jobs_login_may_look_and_no_more(certjobs: Certjobs, mixed: TestDatabase) -> None:
+    """The login of the jobs lists and shows operations; trying again and giving up are for the tables' owner."""
+    dead = number(mixed, "DEAD")
+    assert certjobs("queue", "list", url=mixed.job_url).exit_code == 0
+    assert certjobs("queue", "show", dead, url=mixed.job_url).exit_code == 0
+    before = contents(mixed)
+    for command in ("retry", "discard"):
+        result = certjobs("queue", command, dead, *MENDED, url=mixed.job_url)
+        assert (result.exit_code, "administration needs the tables' owner" in result.stderr) == (78, True), result
+    assert contents(mixed) == before
