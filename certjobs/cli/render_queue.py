@@ -142,9 +142,9 @@ def retried(found: Handled, *, dry_run: bool, as_json: bool) -> None:
             say(f"{each.id} {would}: the mentor is gone, and nobody knows any more whom to send.")
     if len(others) > NAMED:
         say(f"So it is with {len(others) - NAMED} more; --json names them.")
-    if found.unchanged:
-        stays = "stays as it is" if len(found.unchanged) == 1 else "stay as they are"
-        say(f"{_named(found.unchanged)} {stays}: pending.")
+    for status in sorted({each.status for each in found.unchanged}):
+        same = [each for each in found.unchanged if each.status == status]
+        say(f"{_named(same)} {'stays as it is' if len(same) == 1 else 'stay as they are'}: {status}.")
     if not found.changed and not found.unchanged:
         say("Nothing is dead or failed there.")
 
