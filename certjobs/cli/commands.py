@@ -21,6 +21,7 @@ GROUPS = {
     "mentors": "List, show, pause, reinstate, assign, move and erase mentors.",
     "orgs": "What the jobs may do for each organisation.",
     "notifications": "See what coordinators are told; try again, give up, wait.",
+    "queue": "See what the website is to be told; try again, give up.",
     "db": "Create, update and check the schema.",
 }
 

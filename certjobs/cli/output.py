@@ -39,8 +39,8 @@ def table(title: str, headings: Sequence[str], rows: Sequence[Sequence[object]])
         numbers = bool(rows) and all(
             isinstance(row[position], int) and not isinstance(row[position], bool) for row in rows
         )
-        days = any(isinstance(row[position], date) for row in rows)
-        made.add_column(heading, justify="right" if numbers else "left", overflow="fold", no_wrap=days)
+        whole = any(isinstance(row[position], date) for row in rows) if any(headings) else position == 0
+        made.add_column(heading, justify="right" if numbers else "left", overflow="fold", no_wrap=whole)
     for row in rows:
         made.add_row(*(cell(value) for value in row))
     _console().print(made)

@@ -108,11 +108,7 @@ def listed(
     ``columns`` are those of the table, where it would be too wide with all.
     """
     if as_json:
-        separator = "["
-        for each in found:
-            print(separator, json.dumps(asdict(each), ensure_ascii=False, default=plain), sep="", end="")
-            separator = ",\n"
-        print("[]" if separator == "[" else "]")
+        array(found)
         return
     most = limit or TABLE_ROWS
     rows: list[Any] = list(islice(found, most + 1))
@@ -127,6 +123,15 @@ def listed(
     )
     if len(rows) > most:
         say(f"These are the first {most}. Narrow the list, or see more with --limit, all with --json.")
+
+
+def array(found: Iterator[Any]) -> None:
+    """Print dataclasses as one JSON array, written while they are read."""
+    separator = "["
+    for each in found:
+        print(separator, json.dumps(asdict(each), ensure_ascii=False, default=plain), sep="", end="")
+        separator = ",\n"
+    print("[]" if separator == "[" else "]")
 
 
 def facts(title: str, found: Any, *, as_json: bool) -> None:

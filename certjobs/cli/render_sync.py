@@ -55,7 +55,7 @@ def synced(counts: Mapping[str, int], details: Mapping[str, Any], *, dry_run: bo
     say(f"Operations on the website: {parts}." if parts else "The website has nothing to learn.")
     earlier = counts.get("given_up", 0) - counts.get("dead", 0)
     if earlier > 0:
-        say(f"{counted(earlier, 'operation')} given up by earlier runs: a person has to look.")
+        say(f"{counted(earlier, 'operation')} given up by earlier runs: see `certjobs queue list --status dead`.")
 
 
 def drained(report: Report, *, as_json: bool) -> None:

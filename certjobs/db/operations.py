@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from certjobs.db.guarded_sets import Refused
-from certjobs.db.sqlfiles import statement
+from certjobs.db.sqlfiles import statement, stream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import timedelta
+    from collections.abc import Generator, Mapping, Sequence
+    from datetime import date, datetime
     from uuid import UUID
 
     from certjobs.domain.syncing import Settled
@@ -39,7 +40,10 @@ _BRIEFLY = sa.text(
     "SELECT set_config('lock_timeout', '500', true), set_config('enable_sort', 'off', true),"
     " set_config('enable_bitmapscan', 'off', true)"
 )
+_KEPT = sa.text("SELECT EXISTS (SELECT 1 FROM sync_queue q WHERE q.mentor_ref = :ref)")
 _GUARD_ALONE = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('certjobs_sync_guard', 0))")
+
+LATELY = timedelta(minutes=5)  # so long is looked at for how many operations a minute are done
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,97 @@ class Sent:
     operation: str
     triggered_by_event: str
     outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much there is to do, for how many seconds the oldest open operation has waited, and how fast they go out.
+
+    ``overtaken``: how many of the dead ones something later of the same mentor has taken the place of.
+    """
+
+    open: int
+    processing: int
+    dead: int
+    overtaken: int
+    oldest_open_seconds: float | None
+    done_last_hour: int
+    done_per_minute: float
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An operation as a list shows one. ``mentor_ref``: None where the mentor is gone and the website was told."""
+
+    id: int
+    mentor_ref: str | None
+    organisation: str | None
+    operation: str
+    status: str
+    triggered_by_event: str
+    failures: int
+    last_error: str | None
+    not_before: datetime | None
+    created_at: datetime
+    finished_at: datetime | None
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Everything about an operation.
+
+    ``operation`` is what it was queued as, ``wanted`` what the rule asks of the portal now, ``sent`` what was asked of
+    it last. ``listed`` is what the portal acknowledged last about the mentor; ``later_id`` the mentor's last operation
+    after this one that has not given way. ``handled``: who last decided about it by hand, why and when.
+    """
+
+    id: int
+    mentor_ref: str | None
+    organisation: str | None
+    certification_expiry: date | None
+    operation: str
+    wanted: str | None
+    status: str
+    triggered_by_event: str
+    explained: bool
+    actor: str
+    caused_by_run: UUID | None
+    claimed_by_run: UUID | None
+    attempt: int
+    failures: int
+    sent: str | None
+    outcome: str | None
+    last_error: str | None
+    not_before: datetime | None
+    leased_until: datetime | None
+    unsure_until: datetime | None
+    let_through_at: datetime | None
+    created_at: datetime
+    finished_at: datetime | None
+    handled_by: str | None
+    handled_reason: str | None
+    handled_at: datetime | None
+    listed: bool | None
+    acknowledged_at: datetime | None
+    later_id: int | None
+    later_status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An operation that a command named: its status before and now; ``gone``: the mentor's row has ended.
+
+    ``overtaken_by``: the later operation of the same mentor because of which it was not let out again.
+    """
+
+    id: int
+    mentor_ref: str | None
+    gone: bool
+    operation: str
+    before: str
+    status: str
+    overtaken_by: int | None
 
 
 class Operations:
@@ -231,3 +326,63 @@ class Operations:
     def sent(self, run_id: UUID, limit: int) -> Sequence[Sent]:
         """Return operations that a run carried out, removals first, at most ``limit``."""
         return [Sent(*row) for row in self._connection.execute(_SENT, {"run_id": run_id, "limit": limit})]
+
+    # What people do by hand.
+
+    def backlog(self) -> Backlog:
+        """Return how much there is to do and how fast it gets done."""
+        depth = self.depth()
+        pace = self._connection.execute(statement("queue_pace"), {"lately": LATELY}).one()
+        per_minute = round(pace.lately / (LATELY / timedelta(minutes=1)), 1)
+        return Backlog(
+            depth.open, depth.processing, pace.dead, pace.dead - depth.dead, pace.oldest, pace.hour, per_minute
+        )
+
+    def keeps(self, ref: str) -> bool:
+        """Tell whether an operation is still to be sent of a mentor of this reference whose row has ended."""
+        return bool(self._connection.execute(_KEPT, {"ref": ref}).scalar_one())
+
+    def listed(
+        self,
+        *,
+        statuses: Sequence[str] | None = None,
+        mentor: str | None = None,
+        org: str | None = None,
+        operation: str | None = None,
+        limit: int | None = None,
+    ) -> Generator[Listed]:
+        """Yield operations, the newest first."""
+        values = {
+            "statuses": list(statuses) if statuses is not None else None,
+            "mentor": mentor,
+            "org": org,
+            "operation": operation,
+            "limit": limit,
+        }
+        return stream(self._connection, statement("list_operations"), values, Listed)
+
+    def show(self, operation_id: int) -> Shown | None:
+        """Return everything about an operation, or None where there is none of the number."""
+        row = self._connection.execute(statement("show_operation"), {"id": operation_id}).one_or_none()
+        return Shown(*row) if row else None
+
+    def retry(self, ids: Sequence[int], *, actor: str, reason: str, strict: bool = True) -> Sequence[Named]:
+        """Let dead and failed operations be due at once; return every one that exists, with what it was and is.
+
+        A dead one that was overtaken is superseded. Where one of them is over or under way, none is changed if
+        ``strict``, or only the others.
+        """
+        return self._handle("retry_operations", ids, actor, reason, strict=strict)
+
+    def discard(self, ids: Sequence[int], *, actor: str, reason: str) -> Sequence[Named]:
+        """Give up on dead and open operations; return every one that exists, with what it was and is.
+
+        Where one of them is over or under way, none is changed.
+        """
+        return self._handle("discard_operations", ids, actor, reason)
+
+    def _handle(self, name: str, ids: Sequence[int], actor: str, reason: str, **more: bool) -> Sequence[Named]:
+        values = {"ids": list(ids), "actor": actor, "reason": reason} | more
+        self._connection.execute(statement("lock_mentors_of_operations"), {"ids": list(ids)})
+        rows = self._connection.execute(statement(name), values)
+        return [Named(*row) for row in rows]

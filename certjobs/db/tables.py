@@ -304,6 +304,9 @@ sync_queue = sa.Table(
     _moment("finished_at"),
     _moment("let_through_at"),
     _moment("unsure_until"),
+    sa.Column("handled_by", sa.Text),
+    sa.Column("handled_reason", sa.Text),
+    _moment("handled_at"),
     sa.CheckConstraint("operation IN ('remove', 'restore')", name="operation"),
     sa.CheckConstraint("sent IN ('remove', 'restore')", name="sent"),
     sa.CheckConstraint("status IN ('pending', 'processing', 'done', 'failed', 'dead', 'superseded')", name="status"),
@@ -326,6 +329,7 @@ sa.Index("ix_sync_queue_unsure", sync_queue.c.mentor_id, postgresql_where=sa.tex
 sa.Index("ix_sync_queue_mentor_ref", sync_queue.c.mentor_ref, postgresql_where=sa.text("mentor_ref IS NOT NULL"))
 sa.Index("ix_sync_queue_dead", sync_queue.c.id, postgresql_where=sa.text("status = 'dead'"))
 sa.Index("ix_sync_queue_created_at", sync_queue.c.created_at, postgresql_using="brin")
+sa.Index("ix_sync_queue_finished_at", sync_queue.c.finished_at, postgresql_using="brin")
 
 website_listing = sa.Table(
     "website_listing",

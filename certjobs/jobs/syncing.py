@@ -446,9 +446,10 @@ class Syncing:
     def _sentences(self, depth: Depth) -> Iterator[str]:
         dead = self.ctx.counts["dead"]
         if dead:
+            where = "the table" if self.ctx.dry_run else "`certjobs queue list --status dead`"
             yield (
                 f"{counted(dead, 'operation')} given up, refused by the portal or after {MOST_FAILURES} failures:"
-                " see the table."
+                f" see {where}."
             )
         kept = sum(each["size"] for each in self.guarded.values())
         late = depth.open - kept

@@ -516,6 +516,16 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.certjobs_forget_why() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    NEW.handled_reason := NULL;
+    RETURN NEW;
+END
+$$;
+
 CREATE FUNCTION public.certjobs_furthest_day(today date, thresholds integer[]) RETURNS date
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$ SELECT today + max(t.day) FROM unnest(thresholds) AS t (day) $$;
@@ -1380,6 +1390,9 @@ CREATE TABLE public.sync_queue (
     finished_at timestamp with time zone,
     let_through_at timestamp with time zone,
     unsure_until timestamp with time zone,
+    handled_by text,
+    handled_reason text,
+    handled_at timestamp with time zone,
     CONSTRAINT ck_sync_queue_operation CHECK ((operation = ANY (ARRAY['remove'::text, 'restore'::text]))),
     CONSTRAINT ck_sync_queue_sent CHECK ((sent = ANY (ARRAY['remove'::text, 'restore'::text]))),
     CONSTRAINT ck_sync_queue_status CHECK ((status = ANY (ARRAY['pending'::text, 'processing'::text, 'done'::text, 'failed'::text, 'dead'::text, 'superseded'::text])))
@@ -1547,6 +1560,8 @@ CREATE INDEX ix_sync_queue_created_at ON public.sync_queue USING brin (created_a
 
 CREATE INDEX ix_sync_queue_dead ON public.sync_queue USING btree (id) WHERE (status = 'dead'::text);
 
+CREATE INDEX ix_sync_queue_finished_at ON public.sync_queue USING brin (finished_at);
+
 CREATE INDEX ix_sync_queue_let_through ON public.sync_queue USING btree (organisation_id, let_through_at) WHERE (let_through_at IS NOT NULL);
 
 CREATE INDEX ix_sync_queue_mentor_id ON public.sync_queue USING btree (mentor_id);
@@ -1614,6 +1629,8 @@ CREATE TRIGGER certjobs_expiry_updated AFTER UPDATE ON public.certifications REF
 CREATE TRIGGER certjobs_expiry_written BEFORE UPDATE OF certification_expiry ON public.peer_mentors FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (new.certification_expiry IS DISTINCT FROM old.certification_expiry))) EXECUTE FUNCTION public.certjobs_keep_certification_expiry();
 
 CREATE TRIGGER certjobs_forget_keys BEFORE UPDATE OF status ON public.notifications FOR EACH ROW WHEN (((old.status = ANY (ARRAY['pending'::text, 'sending'::text, 'failed'::text])) AND (new.status <> ALL (ARRAY['pending'::text, 'sending'::text, 'failed'::text])))) EXECUTE FUNCTION public.certjobs_forget_keys();
+
+CREATE TRIGGER certjobs_forget_why BEFORE UPDATE OF mentor_ref ON public.sync_queue FOR EACH ROW WHEN (((old.mentor_ref IS NOT NULL) AND (new.mentor_ref IS NULL) AND (new.handled_reason IS NOT NULL))) EXECUTE FUNCTION public.certjobs_forget_why();
 
 CREATE TRIGGER certjobs_keep_approved_set AFTER INSERT ON public.guarded_set_members REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.certjobs_keep_approved_set();
 

@@ -1,5 +1,6 @@
 -- What the audit and the notices keep of an erased mentor tells of nobody: an id that leads nowhere, days, events.
--- Notices still owed have nobody to tell about any more. The reason of the erasure itself stays.
+-- Notices still owed have nobody to tell about any more; the website may have to be told still. The reason of the erasure
+-- itself stays.
 WITH notices AS (
     UPDATE notifications
        SET status = CASE WHEN status IN ('pending', 'failed') THEN 'suppressed' ELSE status END,
@@ -12,6 +13,8 @@ WITH notices AS (
     RETURNING 1
 ), attempts AS (
     UPDATE reminder_dispatch_log SET message_id = NULL WHERE mentor_id = :mentor_id AND message_id IS NOT NULL
+), operations AS (
+    UPDATE sync_queue SET handled_reason = NULL WHERE mentor_id = :mentor_id AND handled_reason IS NOT NULL
 ), snoozes AS (
     DELETE FROM notice_snoozes WHERE mentor_id = :mentor_id
 ), statuses AS (
