@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 SHOWN = 20  # mentors that a table tells of
 WORDS = {"remove": "taken off", "restore": "listed"}
+ASKED = {"remove": "removal", "restore": "listing"}
 
 
 def synced(counts: Mapping[str, int], details: Mapping[str, Any], *, dry_run: bool) -> None:
@@ -45,7 +46,7 @@ def forced(counts: Mapping[str, int], details: Mapping[str, Any], *, dry_run: bo
         (
             each["mentor_ref"],
             f"{each['rule']}: {each['why']}",
-            f"to be {WORDS[each['sent']]}" if each["sent"] else "nothing",
+            ASKED[each["sent"]] if each["sent"] else "nothing",
             each["answer"],
             _minute(each["public_by"]),
         )

@@ -83,9 +83,9 @@ def _named(store: Store, given: Iterable[str]) -> Mapping[str, int]:
     unknown = [ref for ref in refs if ref not in found]
     if not unknown:
         return {ref: found[ref] for ref in refs}
-    which = "one of the references" if len(unknown) == 1 else f"{len(unknown)} of the references"
     names = ", ".join(repr(ref[:100]) for ref in unknown[:SHOWN])
     more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
+    which = "that reference" if len(refs) == 1 else f"{len(unknown)} of the {len(refs)} references"
     msg = f"There is no mentor with {which}; nothing was sent."
     raise UsageError(msg, hint=f"Not known: {names}{more}. References are those that `certjobs mentors list` shows.")
 
@@ -117,6 +117,7 @@ class _Order:
     whom: _Whom
     first: list[Ordered] = field(default_factory=list)
     left: int = 0
+    refused: int = 0
 
     # Queueing.
 
@@ -132,7 +133,7 @@ class _Order:
         after = 0
         while chunk := self._next(after):
             ordered = self._chunk(chunk)
-            self.first += ordered[: SHOWN - len(self.first)]
+            self.first = sorted([*self.first, *ordered], key=lambda each: (each.wanted != "remove", each.ref))[:SHOWN]
             if self.whom.chapter_id is not None:
                 mentors += chunk
             after = chunk[-1]
@@ -155,7 +156,7 @@ class _Order:
         ordered = self._queue(mentors)
         queued = sum(each.operation_id is not None for each in ordered)
         not_ours = sum(each.wanted is None for each in ordered)
-        self.left += len(mentors) - queued - not_ours
+        self.left += sum(each.operation_id is None and each.wanted is not None for each in ordered)
         self.ctx.count(queued=queued, not_ours=not_ours)
         return ordered
 
@@ -171,6 +172,8 @@ class _Order:
             if tries > 1:
                 return self._queue(mentors, tries - 1)
             self.ctx.log.warning("operation.not_queued", error=exc.reason)
+            self.left += exc.busy
+            self.refused += not exc.busy
             return []
         met = [each.mentor_id for each in ordered if each.wanted and each.operation_id is None]
         if not met or tries == 1:
@@ -203,6 +206,8 @@ class _Order:
         counts = self.ctx.counts
         if self.left:
             return f"Another session is changing {counted(self.left, 'mentor')} just now; run the same again."
+        if self.refused:
+            return f"The database would not have {counted(self.refused, 'operation')}: see the log."
         if outcome.exit_code is not ExitCode.OK:
             if counts["processing"] and not self.ctx.dry_run:
                 return f"Another run has {counted(counts['processing'], 'operation')} in hand."

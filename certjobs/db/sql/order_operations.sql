@@ -9,7 +9,7 @@ WITH decided AS MATERIALIZED (
            CASE WHEN m.id IS NOT NULL THEN m.certification_expiry ELSE q.certification_expiry END AS certification_expiry,
            certjobs_wanted(coalesce(q.operation, 'restore'), g.website_sync, o.id IS DISTINCT FROM g.id, o.website_sync,
                            m.status, m.certification_expiry, certjobs_today(o.time_zone)) AS wanted,
-           q.status IN ('pending', 'failed') AND q.explained
+           coalesce(q.status IN ('pending', 'failed') AND q.explained, false)
            OR EXISTS (SELECT 1 FROM website_listing w WHERE w.mentor_id = t.mentor_id AND NOT w.listed) AS explained,
            CASE WHEN q.status IN ('pending', 'failed') THEN q.let_through_at END AS let_through_at
       FROM unnest(CAST(:mentors AS bigint[])) WITH ORDINALITY AS t (mentor_id, position)
