@@ -273,20 +273,22 @@ def test_another_run_that_is_at_work_is_waited_for(
 ) -> None:
     """While a run that lives has the mentor in hand the order waits, for so long, and is sent when that is done."""
     ready(certjobs, portal, 1)
-    database.execute(
-        "INSERT INTO scheduler_run_log (run_id, job_name, trigger, host, version, actor, heartbeat_at)"
-        " VALUES (gen_random_uuid(), 'sync', 'schedule', 'there', '0', 'x', clock_timestamp())"
-    )
-    database.execute(CLAIM.format(run="(SELECT run_id FROM scheduler_run_log)"))
-    found = force(certjobs, database, portal, "M00", exit_code=3).json()
-    assert "Another run has 1 operation in hand" in found["message"]
-    assert portal.rests == [1.0] * 150
+    with psycopg.connect(database.url, autocommit=True) as alive:
+        alive.execute(
+            "INSERT INTO scheduler_run_log (run_id, job_name, trigger, host, version, actor, backend_pid, backend_start)"
+            " SELECT gen_random_uuid(), 'sync', 'schedule', 'there', '0', 'x', pid, backend_start FROM pg_stat_activity"
+            " WHERE pid = pg_backend_pid()"
+        )
+        database.execute(CLAIM.format(run="(SELECT run_id FROM scheduler_run_log)"))
+        found = force(certjobs, database, portal, "M00", exit_code=3).json()
+        assert "Another run has 1 operation in hand" in found["message"]
+        assert portal.rests == [1.0] * 150
 
-    def is_done(*_: object) -> None:
-        database.execute("UPDATE sync_queue SET status = 'done', finished_at = now() WHERE status = 'processing'")
+        def is_done(*_: object) -> None:
+            database.execute("UPDATE sync_queue SET status = 'done', finished_at = now() WHERE status = 'processing'")
 
-    monkeypatch.setattr("certjobs.bootstrap.SystemClock.sleep", is_done)
-    force(certjobs, database, portal, "M00")
+        monkeypatch.setattr("certjobs.bootstrap.SystemClock.sleep", is_done)
+        force(certjobs, database, portal, "M00")
     assert portal.listed() == ["M00"]
 
 

@@ -193,30 +193,33 @@ class _Order:
         mentors = [_plain(state) for state in states]
         sentences = [outcome.message] if outcome.message else []
         codes = [outcome.exit_code]
-        open_sentence = self._still_open(mentors, outcome)
-        if open_sentence:
+        missed = self._missed(mentors, outcome)
+        if missed:
             codes.append(ExitCode.PARTIAL)
-            sentences.append(open_sentence)
+            sentences += missed
         if self._not_ours() and self.whom.organisation is not None:
             sentences.append(f"{self.whom.organisation.code} is not synchronised, so there was nothing to send.")
         details = {**outcome.details, "named": self.whom.mentors is not None, "mentors": mentors}
         return replace(outcome, exit_code=worst(codes), message=" ".join(sentences) or None, details=details)
 
-    def _still_open(self, mentors: Sequence[Mapping[str, Any]], outcome: Outcome) -> str | None:
-        counts = self.ctx.counts
+    def _missed(self, mentors: Sequence[Mapping[str, Any]], outcome: Outcome) -> list[str]:
+        """Return what is still open though nothing that this run had in hand is."""
+        sentences = []
         if self.left:
-            return f"Another session is changing {counted(self.left, 'mentor')} just now; run the same again."
+            sentences.append(
+                f"Another session is changing {counted(self.left, 'mentor')} just now; run the same again."
+            )
         if self.refused:
-            return f"The database would not have {counted(self.refused, 'operation')}: see the log."
-        if outcome.exit_code is not ExitCode.OK:
-            if counts["processing"] and not self.ctx.dry_run:
-                return f"Another run has {counted(counts['processing'], 'operation')} in hand."
-            return None
-        if counts["processing"]:
-            return f"Another run has {counted(counts['processing'], 'operation')} in hand and is not done with it yet."
-        if any(each["status"] not in (None, "done") for each in mentors):
-            return "Another run could not send all of them: see the table."
-        return None
+            sentences.append(f"The database would not have {counted(self.refused, 'operation')}: see the log.")
+        if outcome.exit_code is ExitCode.OK:
+            elsewhere = self.ctx.counts["processing"]
+            if elsewhere:
+                sentences.append(
+                    f"Another run has {counted(elsewhere, 'operation')} in hand and is not done with it yet."
+                )
+            elif any(each["status"] not in (None, "done") for each in mentors):
+                sentences.append("Another run could not send all of them: see the table.")
+        return sentences
 
 
 # Words.

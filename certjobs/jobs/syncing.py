@@ -480,6 +480,8 @@ class Syncing:
             yield (f"The database would not have what became of {counted(lost, 'operation')}; a later run sends again.")
         elif self.left > 0 and depth.processing > 0 and depth.next_in is not None:
             yield f"{counted(depth.processing, 'operation')} with a worker that is gone; a later run has them."
+        elif self.only is not None and depth.processing > 0:
+            yield f"Another run has {counted(depth.processing, 'operation')} in hand and is not done with it yet."
 
 
 def _parts(taken: Sequence[Claimed], batch: int) -> Iterator[Sequence[Claimed]]:
