@@ -275,7 +275,8 @@ def test_another_run_that_is_at_work_is_waited_for(
     ready(certjobs, portal, 1)
     with psycopg.connect(database.url, autocommit=True) as alive:
         alive.execute(
-            "INSERT INTO scheduler_run_log (run_id, job_name, trigger, host, version, actor, backend_pid, backend_start)"
+            "INSERT INTO scheduler_run_log"
+            " (run_id, job_name, trigger, host, version, actor, backend_pid, backend_start)"
             " SELECT gen_random_uuid(), 'sync', 'schedule', 'there', '0', 'x', pid, backend_start FROM pg_stat_activity"
             " WHERE pid = pg_backend_pid()"
         )

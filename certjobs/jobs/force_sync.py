@@ -200,7 +200,11 @@ class _Order:
         if self._not_ours() and self.whom.organisation is not None:
             sentences.append(f"{self.whom.organisation.code} is not synchronised, so there was nothing to send.")
         details = {**outcome.details, "named": self.whom.mentors is not None, "mentors": mentors}
-        return replace(outcome, exit_code=worst(codes), message=" ".join(sentences) or None, details=details)
+        hint = outcome.hint
+        if hint is None and any(each["status"] == "dead" for each in mentors):
+            hint = "Put right what the portal refuses, then run the same again."
+        message = " ".join(sentences) or None
+        return replace(outcome, exit_code=worst(codes), message=message, hint=hint, details=details)
 
     def _missed(self, mentors: Sequence[Mapping[str, Any]], outcome: Outcome) -> list[str]:
         """Return what is still open though nothing that this run had in hand is."""
