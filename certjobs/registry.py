@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from certjobs.errors import UsageError
-from certjobs.jobs.options import ExpiryCheckOptions, RemindOptions, RetentionOptions, SyncOptions
+from certjobs.jobs.options import ExpiryCheckOptions, ForceSyncOptions, RemindOptions, RetentionOptions, SyncOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,6 +60,13 @@ def _sync(ctx: JobContext[SyncOptions]) -> Outcome:
     return sync(ctx)
 
 
+def _force_sync(ctx: JobContext[ForceSyncOptions]) -> Outcome:
+    """See ``jobs.force_sync``."""
+    from certjobs.jobs.force_sync import force_sync
+
+    return force_sync(ctx)
+
+
 def _retention(ctx: JobContext[RetentionOptions]) -> Outcome:
     """See ``jobs.retention``."""
     from certjobs.jobs.retention import retention
@@ -92,6 +99,14 @@ JOBS: tuple[JobSpec, ...] = (
         options=SyncOptions,
         exclusive=False,
         aliases=("hlf_dynamics_sync",),
+        syncs=True,
+    ),
+    JobSpec(
+        name="force-sync",
+        summary="Send chosen mentors to the public website again, at once.",
+        function=_force_sync,
+        options=ForceSyncOptions,
+        exclusive=False,
         syncs=True,
     ),
     JobSpec(

@@ -748,6 +748,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "mentors show": ("A",),
     "remind": (),
     "sync": (),
+    "force-sync": ("A", "--reason", "a test"),
     "retention": (),
     "approve": ("0123abcd", "--reason", "a test"),
     "db check": (),

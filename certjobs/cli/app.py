@@ -74,6 +74,7 @@ _MODULES = {
     "expiry-check": "jobs",
     "remind": "jobs",
     "sync": "jobs",
+    "force-sync": "force",
     "retention": "jobs",
     "run": "jobs",
     "runs": "runs",

@@ -37,7 +37,8 @@ def report(found: Report, *, as_json: bool) -> None:
     if "sent" in details:
         from certjobs.cli import render_sync
 
-        render_sync.synced(outcome.counts, details, dry_run=found.dry_run)
+        show = render_sync.forced if "mentors" in details else render_sync.synced
+        show(outcome.counts, details, dry_run=found.dry_run)
     for name, number in outcome.counts.items():
         if name.endswith("_deleted") and number:
             would = "would be deleted" if found.dry_run else "deleted"

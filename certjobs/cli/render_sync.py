@@ -9,11 +9,14 @@ from certjobs.cli.output import document, say, table
 from certjobs.domain.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from certjobs.harness import Report
 
+
+SHOWN = 20  # mentors that a table tells of
 WORDS = {"remove": "taken off", "restore": "listed"}
+ASKED = {"remove": "removal", "restore": "listing"}
 
 
 def synced(counts: Mapping[str, int], details: Mapping[str, Any], *, dry_run: bool) -> None:
@@ -32,6 +35,41 @@ def synced(counts: Mapping[str, int], details: Mapping[str, Any], *, dry_run: bo
                 ("mentor", "now", "because of", "the portal"),
                 [(*row, answer) for row, answer in zip(rows, answers, strict=True)],
             )
+    _not_sent(trouble)
+    _summary(counts)
+
+
+def forced(counts: Mapping[str, int], details: Mapping[str, Any], *, dry_run: bool) -> None:
+    """Show of mentors sent by hand what the rule wants, what was sent, and what came of it."""
+    mentors = details["mentors"]
+    total = len(mentors) if details["named"] else counts["queued"]
+    more = f" (the first {SHOWN} of {total})" if total > SHOWN else ""
+    headings: tuple[str, ...] = ("mentor", "the rule wants", "asked for", "the portal", "public site by")
+    rows: list[tuple[object, ...]] = [
+        (
+            each["mentor_ref"],
+            f"{each['rule']}: {each['why']}",
+            ASKED[each["sent"]] if each["sent"] else "nothing",
+            each["answer"],
+            _minute(each["public_by"]),
+        )
+        for each in mentors[:SHOWN]
+    ]
+    if dry_run:
+        shown = 4 if any(each["status"] not in (None, "done") for each in mentors[:SHOWN]) else 3
+        headings, rows = headings[:shown], [row[:shown] for row in rows]
+    if rows:
+        table(f"{'Would be sent' if dry_run else 'Sent'} to the website by hand{more}", headings, rows)
+    if not details["named"]:
+        _not_sent(details["trouble"])
+    _summary(counts)
+
+
+def _minute(moment: datetime | None) -> str | None:
+    return f"{moment:%Y-%m-%d %H:%M %Z}" if moment else None
+
+
+def _not_sent(trouble: Sequence[Mapping[str, Any]]) -> None:
     if trouble:
         table(
             "Could not be sent",
@@ -41,6 +79,9 @@ def synced(counts: Mapping[str, int], details: Mapping[str, Any], *, dry_run: bo
                 for each in trouble
             ],
         )
+
+
+def _summary(counts: Mapping[str, int]) -> None:
     words = {
         "removed": "taken off",
         "restored": "listed",

@@ -301,6 +301,23 @@ class Mentors:
         self._connection.execute(statement("forget_mentor"), {"mentor_id": mentor_id})
         self._connection.execute(CHECK_NOW)
 
+    def on_website(
+        self, *, organisation_id: int | None, chapter_id: int | None, after: int, limit: int
+    ) -> Sequence[int]:
+        """Return the next mentors of organisations that are synchronised after one, in order, at most ``limit``."""
+        query = (
+            sa.select(peer_mentors.c.id)
+            .join(organisations, organisations.c.id == peer_mentors.c.organisation_id)
+            .where(organisations.c.website_sync, peer_mentors.c.id > after)
+            .order_by(peer_mentors.c.id)
+            .limit(limit)
+        )
+        if organisation_id is not None:
+            query = query.where(peer_mentors.c.organisation_id == organisation_id)
+        if chapter_id is not None:
+            query = query.where(peer_mentors.c.chapter_id == chapter_id)
+        return self._connection.scalars(query).all()
+
     def refs(self, mentor_ids: Iterable[int]) -> dict[int, str]:
         """Return the references of mentors by id."""
         rows: Any = self._connection.execute(

@@ -41,6 +41,13 @@ _BRIEFLY = sa.text(
     " set_config('enable_bitmapscan', 'off', true)"
 )
 _KEPT = sa.text("SELECT EXISTS (SELECT 1 FROM sync_queue q WHERE q.mentor_ref = :ref)")
+_BUT_NOT_LONG = sa.text("SELECT set_config('lock_timeout', '500', true)")  # as above: the application goes first
+# Whom references mean: mentors, and those whose row has ended of whom the website is still to be told.
+_WHOM = sa.text(
+    "SELECT t.ref, coalesce(m.id, (SELECT q.mentor_id FROM sync_queue q WHERE q.mentor_ref = t.ref"
+    " ORDER BY q.id DESC LIMIT 1)) AS mentor_id"
+    " FROM unnest(CAST(:refs AS text[])) AS t (ref) LEFT JOIN peer_mentors m ON m.external_ref = t.ref"
+)
 _GUARD_ALONE = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('certjobs_sync_guard', 0))")
 
 LATELY = timedelta(minutes=5)  # so long is looked at for how many operations a minute are done
@@ -217,6 +224,49 @@ class Named:
     overtaken_by: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """A mentor of whom the website is told by hand: what the rule wants, if anything, and the operation queued.
+
+    An operation that is wanted and None met another session's.
+    """
+
+    mentor_id: int
+    ref: str
+    wanted: str | None
+    operation_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListingState:
+    """What the rule wants of a mentor now and why, and what became of the operation queued of them, if any.
+
+    ``gone``: their row has ended. ``free``: the guard does not keep the operation; ``under_way``: some operation of the
+    mentor is; ``unsure_until``: the opposite may still be carried out so long.
+    """
+
+    mentor_ref: str
+    gone: bool
+    organisation: str | None
+    time_zone: str
+    rule: str
+    status: str | None
+    pause_reason: str | None
+    certified: bool
+    certification_expiry: date | None
+    operation_organisation: str | None
+    operation: str | None
+    operation_status: str | None
+    sent: str | None
+    outcome: str | None
+    last_error: str | None
+    finished_at: datetime | None
+    not_before: datetime | None
+    free: bool | None
+    under_way: bool
+    unsure_until: datetime | None
+
+
 class Operations:
     """The outbox, on one transaction."""
 
@@ -230,14 +280,15 @@ class Operations:
             self._connection.execute(_BRIEFLY)
             self._is_brief = True
 
-    def claim(self, *, limit: int, lease: float) -> Claims:
+    def claim(self, *, limit: int, lease: float, only: Sequence[int] | None = None) -> Claims:
         """Take at most ``limit`` open operations under way for ``lease`` seconds, each decided from the rule now.
 
-        Left where they are: those not due yet, those whose mentor has another under way, those another session holds,
-        and removals that nothing explains and the guard did not let through.
+        ``only``: of these mentors alone. Left where they are: those not due yet, those whose mentor has another under
+        way, those another session holds, and removals that nothing explains and the guard did not let through.
         """
         self._briefly()
-        rows = self._connection.execute(statement("claim_operations"), {"limit": limit, "lease": lease}).all()
+        values = {"limit": limit, "lease": lease, "only": _ids(only)}
+        rows = self._connection.execute(statement("claim_operations"), values).all()
         taken = sorted(
             (
                 Claimed(row.id, row.attempt, row.ref, row.wanted == "restore", row.failures)
@@ -283,12 +334,16 @@ class Operations:
         """Wait until no other session is asking the guard, and keep others from it until this transaction ends."""
         self._connection.execute(_GUARD_ALONE)
 
-    def unexplained(self, job_name: str, *, window: timedelta) -> Sequence[Unexplained]:
+    def unexplained(
+        self, job_name: str, *, window: timedelta, only: Sequence[int] | None = None
+    ) -> Sequence[Unexplained]:
         """Return, by organisation, the removals that the guard is to be asked about; approved ones are explained then.
 
-        ``window``: for how long what was let through counts. What is returned stays locked.
+        ``window``: for how long what was let through counts; ``only``: of these mentors alone. What is returned stays
+        locked.
         """
-        rows = self._connection.execute(statement("unexplained_removals"), {"job_name": job_name, "window": window})
+        values = {"job_name": job_name, "window": window, "only": _ids(only)}
+        rows = self._connection.execute(statement("unexplained_removals"), values)
         return [Unexplained(*row) for row in rows]
 
     def let_through(self, operations: Sequence[int]) -> None:
@@ -306,9 +361,41 @@ class Operations:
         ).one()
         return Refused(row.hash, row.size)
 
-    def depth(self) -> Depth:
-        """Return how much there is to do, and when."""
-        return Depth(*self._connection.execute(statement("queue_depth")).one())
+    def depth(self, only: Sequence[int] | None = None) -> Depth:
+        """Return how much there is to do, and when; ``only``: of these mentors alone."""
+        return Depth(*self._connection.execute(statement("queue_depth"), {"only": _ids(only)}).one())
+
+    def whom(self, refs: Sequence[str]) -> Mapping[str, int]:
+        """Return the mentors of these references, those whose row has ended too while the website has to be told."""
+        rows = self._connection.execute(_WHOM, {"refs": list(refs)})
+        return {row.ref: row.mentor_id for row in rows if row.mentor_id is not None}
+
+    def order(self, mentors: Sequence[int], *, explained: bool) -> Sequence[Ordered]:
+        """Queue an operation for each of these mentors by hand, as the rule wants it now, in their order.
+
+        It takes the place of one that is open. ``explained``: a person named them, so that the guard need not look.
+        Raises StatementFailed where another session is at one of them: it is not kept waiting.
+        """
+        self._connection.execute(_BUT_NOT_LONG)
+        rows = self._connection.execute(
+            statement("order_operations"), {"mentors": list(mentors), "explained": explained}
+        )
+        return [Ordered(*row) for row in rows]
+
+    def states(self, mentors: Sequence[tuple[int, str, int | None]]) -> Sequence[ListingState]:
+        """Return what the rule wants of mentors now, and what became of the operations that were queued of them.
+
+        Each is given by id, reference and, where one was queued, operation.
+        """
+        rows = self._connection.execute(
+            statement("listing_states"),
+            {
+                "mentors": [mentor_id for mentor_id, _, _ in mentors],
+                "refs": [ref for _, ref, _ in mentors],
+                "operations": [operation_id for _, _, operation_id in mentors],
+            },
+        )
+        return [ListingState(*row) for row in rows]
 
     def ready(self, job_name: str) -> Ready:
         """Tell whether a run would find something to do, or when."""
@@ -386,3 +473,7 @@ class Operations:
         self._connection.execute(statement("lock_mentors_of_operations"), {"ids": list(ids)})
         rows = self._connection.execute(statement(name), values)
         return [Named(*row) for row in rows]
+
+
+def _ids(only: Sequence[int] | None) -> list[int] | None:
+    return None if only is None else list(only)

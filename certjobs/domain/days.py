@@ -21,6 +21,11 @@ def is_time_zone(name: str) -> bool:
     return True
 
 
+def local(moment: datetime, time_zone: str) -> datetime:
+    """Return a moment as the clocks in a time zone show it, in UTC where no such time zone exists."""
+    return moment.astimezone(ZoneInfo(time_zone if is_time_zone(time_zone) else "UTC"))
+
+
 @dataclass(frozen=True, slots=True)
 class Calendar:
     """What "today" means in one command: the date where an organisation is at ``now``, or ``as_of``.

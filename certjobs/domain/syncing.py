@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from datetime import timedelta
 
 RETRY_AFTER = (2, 10, 60, 10 * 60, 60 * 60, 4 * 60 * 60, 12 * 60 * 60)  # seconds that an operation rests, by failures
 MOST_FAILURES = 12  # about four days; then it is dead, and a person has to look
+PUBLIC_AFTER = timedelta(minutes=15)  # by then the public site shows what the portal acknowledged
 JITTER = 0.2  # so that what failed together does not come back together
 
 

@@ -39,6 +39,16 @@ class SyncOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ForceSyncOptions:
+    """One of three: ``mentors`` by reference, all of a ``chapter``, or ``all``; ``org`` narrows the last two."""
+
+    mentors: tuple[str, ...] = ()
+    chapter: str | None = None
+    all: bool = False
+    org: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RetentionOptions:
     """``retention_days``: how long history is kept (None: for ever); ``rows``: deleted in one transaction."""
 

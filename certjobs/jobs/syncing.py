@@ -34,10 +34,11 @@ from certjobs.jobs.rests import Rests
 from certjobs.ports import ListingChange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
     from certjobs.db.operations import Claimed, Claims, Depth
+    from certjobs.db.store import Store
     from certjobs.jobs.context import JobContext
     from certjobs.ports import Advance, Answer, ListingPortal, PortalSession
 
@@ -46,15 +47,25 @@ LEASE = 2.0  # times the longest that a request may take: so long an operation i
 LONGEST_REST = 600.0  # seconds that a run rests in all before it leaves what is left to a later one
 LONGEST_WAIT = 150.0  # seconds that a run waits in all for what failed a moment ago
 NO_LIMIT = 2**31
+GUARDED_AS = "sync"  # whichever run asks: what a person approved, every run may carry out
+A_MOMENT = 1.0  # seconds until a run that waits for one mentor looks again whether another run is done with them
 DOWN = (2.0, 10.0, 30.0)  # seconds that all workers rest from a portal that does not answer at all
 GUARD_WINDOW = timedelta(hours=12)  # as long what the guard let through counts: a night, not a run, has an allowance
 SMALLER = 5  # times smaller becomes a request with each failure of what is in it, down to one operation
 
 
-def send(ctx: JobContext[Any], portal: ListingPortal, *, left: int = NO_LIMIT) -> Outcome:
+def send(
+    ctx: JobContext[Any],
+    portal: ListingPortal,
+    *,
+    left: int = NO_LIMIT,
+    order: Callable[[], Sequence[int] | None] = lambda: None,
+) -> Outcome:
     """Send the operations that are open, at most ``left``, and say how it went.
 
-    Raises CredentialsRejected, ConfigurationError and Unavailable before anything was tried.
+    ``order`` is called once the portal has accepted us: it may queue more, and where it returns mentors, theirs alone
+    are sent, and waited for where another run has them in hand. Raises CredentialsRejected, ConfigurationError and
+    Unavailable before anything was tried.
     """
     try:
         recommended = portal.check()
@@ -63,9 +74,10 @@ def send(ctx: JobContext[Any], portal: ListingPortal, *, left: int = NO_LIMIT) -
         raise CredentialsRejected(exc.message, hint=f"{exc.hint} {by_hand}" if exc.hint else by_hand) from None
     workers = max(1, min(portal.concurrency, recommended or portal.concurrency))
     ctx.count(claimed=0, removed=0, restored=0, failed=0, dead=0, superseded=0, released=0, lost=0, again=0)
+    only = order()
     with ctx.transaction() as store:
-        depth = store.operations.depth()
-    run = Syncing(ctx, portal, workers, left=left)
+        depth = store.operations.depth(only)
+    run = Syncing(ctx, portal, workers, left=left, only=only)
     with ctx.progress.track("Syncing", min(depth.open, left), unit="operations") as advance:
         run.until_done(advance)
     return run.outcome()
@@ -106,6 +118,7 @@ class Syncing:
     portal: ListingPortal
     workers: int
     left: int
+    only: Sequence[int] | None = None
     rests: Rests = field(init=False)
     stop: threading.Event = field(default_factory=threading.Event)
     stopped: CertjobsError | None = None
@@ -131,9 +144,14 @@ class Syncing:
             if new or self.ctx.counts["claimed"] > before:
                 continue  # what was claimed may have let something else come free
             with self.ctx.transaction() as store:
-                depth = store.operations.depth()
-            if not self._wait(depth.next_in):
+                depth = store.operations.depth(self.only)
+            if not self._wait(self._next_in(depth)):
                 return
+
+    def _next_in(self, depth: Depth) -> float | None:
+        """Return when to look again: when something comes due, or where chosen mentors are in another run's hands."""
+        theirs = depth.processing - self.ctx.counts["lost"]
+        return A_MOMENT if self.only is not None and depth.next_in is None and theirs > 0 else depth.next_in
 
     def _wait(self, seconds: float | None) -> bool:
         """Wait for what comes due next, where that is soon; tell whether it was. A rehearsal keeps nobody waiting."""
@@ -154,7 +172,7 @@ class Syncing:
         with ctx.transaction() as store:
             if not ctx.dry_run:  # a rehearsal keeps nobody waiting
                 store.operations.guard_alone()
-            for each in store.operations.unexplained(ctx.job_name, window=GUARD_WINDOW):
+            for each in store.operations.unexplained(GUARDED_AS, window=GUARD_WINDOW, only=self.only):
                 let_through = let_through or each.approved > 0
                 if not each.unapproved:
                     continue
@@ -164,7 +182,7 @@ class Syncing:
                     store.operations.let_through(each.unapproved)
                     let_through = True
                     continue
-                refused = store.operations.refuse(each.organisation_id, each.unapproved, ctx.job_name)
+                refused = store.operations.refuse(each.organisation_id, each.unapproved, GUARDED_AS)
                 organisation = store.organisations.by_id(each.organisation_id)
                 self.guarded[each.organisation_id] = {
                     "organisation": organisation.code,
@@ -262,14 +280,14 @@ class Syncing:
         try:
             with self.ctx.transaction() as store:
                 finished = store.operations.finish(settled, most=MOST_FAILURES) if settled else ({}, 0)
-                claims = store.operations.claim(limit=limit, lease=LEASE * self.portal.patience)
+                claims = self._take(store, limit)
         except StatementFailed:
             # Whichever of the two it was: settle what can be settled, and take again.
             self._finish(settled)
             finished = ({}, 0)
             try:
                 with self.ctx.transaction() as store:
-                    claims = store.operations.claim(limit=limit, lease=LEASE * self.portal.patience)
+                    claims = self._take(store, limit)
             except StatementFailed as exc:
                 self.ctx.log.warning("sync.not_claimed", error=exc.reason)
                 claims = None
@@ -280,6 +298,9 @@ class Syncing:
             if claims:
                 self.ctx.count(claimed=claims.size, superseded=claims.superseded)
         return claims
+
+    def _take(self, store: Store, limit: int) -> Claims:
+        return store.operations.claim(limit=limit, lease=LEASE * self.portal.patience, only=self.only)
 
     def _send_all(self, session: PortalSession, taken: Sequence[Claimed], rests: int) -> _Sent:
         """Send what was taken, in one request or, of what failed before, in smaller ones; return what became of it.
@@ -395,7 +416,7 @@ class Syncing:
         ctx = self.ctx
         counts = ctx.counts
         with ctx.transaction() as store:
-            depth = store.operations.depth()
+            depth = store.operations.depth(self.only)
             account = store.operations.account(ctx.run_id)
             trouble = store.operations.trouble(ctx.run_id, SHOWN)
             sent = store.operations.sent(ctx.run_id, SHOWN)
@@ -460,6 +481,8 @@ class Syncing:
             yield (f"The database would not have what became of {counted(lost, 'operation')}; a later run sends again.")
         elif self.left > 0 and depth.processing > 0 and depth.next_in is not None:
             yield f"{counted(depth.processing, 'operation')} with a worker that is gone; a later run has them."
+        elif self.only is not None and depth.processing > 0:
+            yield f"Another run has {counted(depth.processing, 'operation')} in hand and is not done with it yet."
 
 
 def _parts(taken: Sequence[Claimed], batch: int) -> Iterator[Sequence[Claimed]]:

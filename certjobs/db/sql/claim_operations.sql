@@ -3,11 +3,16 @@
 -- takes somebody off the website and was neither explained nor let through by the guard stays where it is; so does what is
 -- the opposite of a request that the portal may still be at. So many are looked at as are taken, in the order of their
 -- index, for the queue may be long: by what they are called, which the guard's look keeps true, and then by the rule.
+-- only: of these mentors alone, by key; null for all.
 WITH next AS MATERIALIZED (
     SELECT q.id, q.mentor_id, q.mentor_ref, q.organisation_id, q.operation,
            q.explained OR q.let_through_at IS NOT NULL AS free
       FROM sync_queue q
      WHERE q.status IN ('pending', 'failed')
+       AND (CAST(:only AS bigint[]) IS NULL
+            OR q.id = ANY (ARRAY(SELECT theirs.id FROM sync_queue theirs
+                                  WHERE theirs.mentor_id = ANY (CAST(:only AS bigint[]))
+                                    AND theirs.status IN ('pending', 'failed'))))
        AND (q.not_before IS NULL OR q.not_before <= clock_timestamp())
        AND (q.explained OR q.let_through_at IS NOT NULL OR q.operation = 'restore')
        AND NOT EXISTS (SELECT 1 FROM sync_queue p WHERE p.mentor_id = q.mentor_id AND p.status = 'processing')

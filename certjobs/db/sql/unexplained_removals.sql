@@ -1,7 +1,7 @@
 -- For each organisation with some: the open operations that would take a mentor off the website by now, which no guarded
 -- pause explains and which the guard was not asked about. What a person approved is explained from here on. The rows stay
 -- locked, so that what is let through or refused afterwards is what was counted here. What has become something else than it
--- is called, by the day alone, is called so from here on.
+-- is called, by the day alone, is called so from here on. only: of these mentors alone; null for all.
 WITH open AS MATERIALIZED (
     SELECT q.id, q.organisation_id, q.mentor_id, q.operation, q.certification_expiry,
            certjobs_wanted(q.operation, g.website_sync, o.id IS DISTINCT FROM g.id, o.website_sync, m.status,
@@ -11,6 +11,7 @@ WITH open AS MATERIALIZED (
       LEFT JOIN organisations o ON o.id = m.organisation_id
       LEFT JOIN organisations g ON g.id = q.organisation_id
      WHERE q.status IN ('pending', 'failed') AND NOT q.explained AND q.let_through_at IS NULL
+       AND (CAST(:only AS bigint[]) IS NULL OR q.mentor_id = ANY (CAST(:only AS bigint[])))
 ), candidate AS MATERIALIZED (
     SELECT q.id, q.organisation_id, q.mentor_id, w.wanted,
            w.wanted = 'remove' AND EXISTS (SELECT 1 FROM approved_changes a
