@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from certjobs.cli.administration import confirmed
-from certjobs.cli.options import SYNC_EXITS, AsOf, Debug, DryRun, Json, Local, Org, Reason, as_date, clean_reason
+from certjobs.cli.jobs import carry_out
+from certjobs.cli.options import SYNC_EXITS, AsOf, Debug, DryRun, Json, Local, Org, Reason
 
 
 def register(app: typer.Typer) -> None:
@@ -48,18 +49,16 @@ def force_sync(
       certjobs force-sync --chapter Prøveby --org HLF --reason "the page was empty this morning"
       certjobs force-sync --all --yes --reason "the website was restored from a backup"
     """
-    from certjobs import bootstrap
-    from certjobs.cli import output, render
-
-    reason = clean_reason(reason)
     if (everyone or chapter is not None) and not (mentors or yes or dry_run):
         what = f"chapter {chapter}" if chapter is not None else (org or "every synchronised organisation")
         confirmed(f"Send all mentors of {what} to the website again?")
-    request = bootstrap.Request(
-        local=local, dry_run=dry_run, as_of=as_date(as_of), json=json, debug=debug, reason=reason
+    carry_out(
+        "force-sync",
+        {"mentors": tuple(mentors or ()), "all": everyone, "chapter": chapter, "org": org},
+        as_of=as_of,
+        dry_run=dry_run,
+        local=local,
+        json=json,
+        debug=debug,
+        reason=reason,
     )
-    given = {"mentors": tuple(mentors or ()), "all": everyone, "chapter": chapter, "org": org}
-    report = bootstrap.run_job("force-sync", given, request, output.progress())
-    with output.shown():
-        render.report(report, as_json=json)
-    raise typer.Exit(int(report.outcome.exit_code))

@@ -67,7 +67,7 @@ def expiry_check(
       certjobs expiry-check --dry-run --as-of 2026-12-24
       certjobs expiry-check --org HLF --json
     """
-    _carry_out(
+    carry_out(
         "expiry-check",
         {"org": org, "batch_size": batch_size, "baseline": baseline},
         as_of=as_of,
@@ -103,7 +103,7 @@ def remind(
       certjobs remind --dry-run --as-of 2026-12-24 --org HLF
       certjobs remind --baseline
     """
-    _carry_out(
+    carry_out(
         "remind",
         {"org": org, "baseline": baseline or None},
         as_of=as_of,
@@ -203,7 +203,7 @@ def sync(
 
         request = bootstrap.Request(local=local, dry_run=dry_run, as_of=as_date(as_of), json=json, debug=debug)
         raise typer.Exit(break_glass.sync(credentials, given, request, reason, yes=yes))
-    _carry_out("sync", given, as_of=as_of, dry_run=dry_run, local=local, json=json, debug=debug, reason=reason)
+    carry_out("sync", given, as_of=as_of, dry_run=dry_run, local=local, json=json, debug=debug, reason=reason)
 
 
 def _watch(heartbeat: Path | None, reason: str | None, *, local: bool, json: bool, debug: bool) -> NoReturn:
@@ -241,7 +241,7 @@ def retention(
       certjobs retention --dry-run
       certjobs retention
     """
-    _carry_out("retention", {}, as_of=as_of, dry_run=dry_run, local=local, json=json, debug=debug)
+    carry_out("retention", {}, as_of=as_of, dry_run=dry_run, local=local, json=json, debug=debug)
 
 
 def run(
@@ -259,10 +259,10 @@ def run(
       certjobs run expiry-check
       certjobs run certification_expiry_check
     """
-    _carry_out(job, {}, as_of=as_of, dry_run=dry_run, local=local, json=json, debug=debug)
+    carry_out(job, {}, as_of=as_of, dry_run=dry_run, local=local, json=json, debug=debug)
 
 
-def _carry_out(
+def carry_out(
     name: str,
     options: dict[str, Any],
     *,
@@ -272,7 +272,8 @@ def _carry_out(
     json: bool,
     debug: bool,
     reason: str | None = None,
-) -> None:
+) -> NoReturn:
+    """Carry out a run of a job, show its report, and exit with its code."""
     from certjobs import bootstrap
     from certjobs.cli import output, render
 
