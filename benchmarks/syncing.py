@@ -167,7 +167,7 @@ class _Own:
         connection.execute(
             "SELECT set_config('certjobs.actor', 'bench', false), set_config('certjobs.run_id', %s, false)", [_RUN]
         )
-        options = {"limit": PACKED, "lease": 600.0, "job_name": "sync", "guarded": [], "seen": 0}
+        options = {"limit": PACKED, "lease": 600.0, "only": None}
         rows = connection.execute(self._claim, options).fetchall()
         connection.commit()
         return [_Row(id_, ref, wanted == "restore", attempt) for id_, attempt, _, ref, wanted in rows]

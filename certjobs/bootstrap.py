@@ -7,8 +7,8 @@ import os
 import socket
 import sys
 import uuid
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields, replace
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,7 +25,7 @@ from certjobs.domain.days import Calendar
 from certjobs.domain.guard import Guard
 from certjobs.domain.quiet import Quiet, parse_days, parse_hours
 from certjobs.domain.thresholds import parse_thresholds
-from certjobs.errors import ConfigurationError, UsageError
+from certjobs.errors import CertjobsError, ConfigurationError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from certjobs.db.listening import Listener
     from certjobs.db.operations import Ready
     from certjobs.domain.credentials import Credentials
+    from certjobs.domain.outcome import Outcome
     from certjobs.ports import Alerter, ListingPortal, Notifier, Progress
 
 T = TypeVar("T")
@@ -272,13 +273,42 @@ class Environment:
             "per_organisation_thresholds": self.settings.per_organisation_thresholds,
         }
 
-    def run(self, name: str, given: Mapping[str, Any], *, trigger: str | None = None) -> harness.Report:
-        """Carry out one run of a job, as ``run_job`` says; ``trigger``: what began it, unless the settings say."""
+    def run(
+        self,
+        name: str,
+        given: Mapping[str, Any],
+        *,
+        trigger: str | None = None,
+        tells: Callable[[Outcome], bool] = lambda _outcome: True,
+    ) -> harness.Report:
+        """Carry out one run of a job, as ``run_job`` says.
+
+        ``trigger``: what began it, unless the settings say; ``tells``: whether people are to hear of an outcome.
+        """
+        try:
+            spec = registry.find(name)
+        except UsageError as exc:
+            self.fail(name, exc)
+            raise
+        return self._execute(spec, lambda: spec.make_options(given, self.job_defaults), trigger, tells)
+
+    def fail(self, name: str, error: CertjobsError) -> harness.Report:
+        """Leave the row of a run that failed before it began, and tell people."""
+        spec = registry.failing(name, error)
+        return self._execute(spec, spec.options, None, lambda _outcome: True)
+
+    def _execute(
+        self,
+        spec: registry.JobSpec,
+        make_options: Callable[[], Any],
+        trigger: str | None,
+        tells: Callable[[Outcome], bool],
+    ) -> harness.Report:
         request = self.request
         by_hand = "manual" if sys.stdin and sys.stdin.isatty() else "schedule"
         row = NewRun(
             run_id=uuid.uuid4(),
-            job_name=name,
+            job_name=spec.name,
             trigger=self.settings.trigger or trigger or by_hand,
             as_of=request.as_of,
             host=socket.gethostname(),
@@ -286,21 +316,7 @@ class Environment:
             actor=self.actor,
             reason=request.reason,
         )
-        try:
-            spec, wrong_name = registry.find(name), None
-        except UsageError as exc:
-            spec, wrong_name = registry.unknown(name, exc), exc
-        report = harness.execute(
-            spec,
-            lambda: spec.make_options({} if wrong_name else given, self.job_defaults),
-            replace(row, job_name=spec.name),
-            self,
-            dry_run=request.dry_run,
-            debug=request.debug,
-        )
-        if wrong_name is not None:
-            raise wrong_name
-        return report
+        return harness.execute(spec, make_options, row, self, dry_run=request.dry_run, debug=request.debug, tells=tells)
 
     # What a watcher asks for.
 
@@ -532,3 +548,9 @@ def run_job(name: str, given: Mapping[str, Any], request: Request, progress: Pro
     """
     with environment(request, progress) as env:
         return env.run(name, given)
+
+
+def fail_job(name: str, error: CertjobsError, request: Request, progress: Progress) -> None:
+    """Leave the row of a run that failed before it began, and tell people; what fails here is no news."""
+    with suppress(CertjobsError), environment(request, progress) as env:
+        env.fail(name, error)

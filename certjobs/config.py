@@ -23,7 +23,7 @@ from pydantic_settings import (
 from certjobs.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 PREFIX = "CERTJOBS_"
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -78,17 +78,20 @@ Mailbox = Annotated[str, AfterValidator(_check_mailbox)]
 class _FileVariables(PydanticBaseSettingsSource):
     """Read ``CERTJOBS_X_FILE`` for every setting X, the convention of container images for secrets."""
 
+    def __init__(self, settings_cls: type[BaseSettings], given: Collection[str]) -> None:
+        """Take the settings, and those that are given otherwise."""
+        super().__init__(settings_cls)
+        self._given = given
+
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the base's signature
         """Return the content of the file that the setting's _FILE variable names, if there is one."""
         variable = f"{PREFIX}{field_name.upper()}"
         path = os.environ.get(f"{variable}_FILE")
-        if not path:
+        if not path or field_name in self._given:  # the file of what is given by hand may not be there
             return None, field_name, False
         if os.environ.get(variable):
             msg = f"{variable} and {variable}_FILE are both set."
             raise ConfigurationError(msg, hint="Unset one of the two.")
-        if field_name in self.current_state:
-            return None, field_name, False  # given by hand, and the file may not be there
         try:
             return Path(path).read_text(encoding="utf-8").strip(), field_name, False
         except (OSError, UnicodeDecodeError) as exc:
@@ -276,7 +279,11 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base's signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources: flags, environment, files named in the environment, mounted secrets."""
-        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings, _FileVariables(settings_cls)]
+        sources: list[PydanticBaseSettingsSource] = [
+            init_settings,
+            env_settings,
+            _FileVariables(settings_cls, init_settings()),
+        ]
         secrets = os.environ.get(f"{PREFIX}SECRETS_DIR")
         if secrets:
             if not Path(secrets).is_dir():

@@ -228,10 +228,10 @@ class _Run:
             return outcome
         return replace(recorded, counts=outcome.counts, details=outcome.details)
 
-    def tell(self, outcome: Outcome) -> None:
+    def tell(self, outcome: Outcome, tells: Callable[[Outcome], bool]) -> None:
         """Alert people where the outcome asks for it. A failing alert never masks the outcome."""
         alerter = self.resources.alerter
-        if alerter is None or outcome.exit_code in _NEVER_ALERT:
+        if alerter is None or outcome.exit_code in _NEVER_ALERT or not tells(outcome):
             return
         try:
             alerter.alert(
@@ -258,10 +258,12 @@ def execute(
     *,
     dry_run: bool = False,
     debug: bool = False,
+    tells: Callable[[Outcome], bool] = lambda _outcome: True,
 ) -> Report:
     """Carry out one run of a job and report it. Never raises: whatever happens becomes an outcome.
 
-    ``make_options`` is called within the run, so that what the settings mean nothing by leaves a row too.
+    ``make_options`` is called within the run, so that what the settings mean nothing by leaves a row too. ``tells``:
+    whether people are to hear of an outcome that alerts, where run follows on run.
     """
     began = time.monotonic()
     logs.bind(run_id=str(row.run_id), job=spec.name)
@@ -275,7 +277,7 @@ def execute(
         if dry_run:
             outcome = _as_dry(outcome)
         else:
-            run.tell(outcome)
+            run.tell(outcome, tells)
     report = Report(row.run_id, spec.name, dry_run, row.as_of, time.monotonic() - began, outcome)
     say = log.info if outcome.exit_code in (ExitCode.OK, ExitCode.LOCKED) else log.warning
     say(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from certjobs.errors import UsageError
+from certjobs.errors import CertjobsError, UsageError
 from certjobs.jobs.options import ExpiryCheckOptions, ForceSyncOptions, RemindOptions, RetentionOptions, SyncOptions
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class NoOptions:
     """A job that takes none."""
 
 
-def unknown(name: str, error: UsageError) -> JobSpec:
+def failing(name: str, error: CertjobsError) -> JobSpec:
     """Return a job that only fails: a scheduler with a wrong name leaves a failed row instead of no trace."""
 
     def fail(_ctx: JobContext[Any]) -> Outcome:

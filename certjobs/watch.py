@@ -13,27 +13,29 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Event
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from certjobs import bootstrap, logs
-from certjobs.errors import CertjobsError, ConfigurationError, ExitCode, StatementFailed, Terminated
+from certjobs import bootstrap, config, logs
+from certjobs.errors import CertjobsError, ConfigurationError, ExitCode, Terminated
 from certjobs.harness import Report, Signals, explained
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from certjobs.config import Settings
     from certjobs.db.listening import Listener
+    from certjobs.domain.outcome import Outcome
     from certjobs.ports import Advance
 
 BEAT = 5.0  # seconds at most between two signs of life, but for what a request to the portal takes
 JOIN = 0.25  # seconds that one watcher may be at it before others join
 AWAY = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)  # seconds between looks whether what is away is back
+AGAIN = 20 * 60 * 60.0  # seconds after which people hear once more of what lasts
 GOING_ON = frozenset({ExitCode.OK, ExitCode.PARTIAL, ExitCode.GUARD})
 
 
 def watch(
-    options: Mapping[str, Any],
     request: bootstrap.Request,
     *,
     heartbeat: Path | None,
@@ -45,7 +47,7 @@ def watch(
     ConfigurationError where no portal is set, or the settings are wrong when it starts.
     """
     signals = Signals()
-    watcher = _Watcher(options, request, heartbeat, report)
+    watcher = _Watcher(request, heartbeat, report)
     with signals.installed():
         try:
             with signals.raised():
@@ -62,7 +64,6 @@ def watch(
 class _Watcher:
     """What the watcher has open, and what it rests from."""
 
-    options: Mapping[str, Any]
     request: bootstrap.Request
     heartbeat: Path | None
     report: Callable[[Report], None]
@@ -71,17 +72,25 @@ class _Watcher:
     _failures: int = 0
     _resting_until: float = 0.0
     _after_failure: bool = False
-    _joining: bool = False
+    _join_at: float | None = None
+    _settings: Settings | None = None
+    _told: dict[ExitCode, tuple[int, float]] = field(default_factory=dict)
     _never: Event = field(default_factory=Event)
 
     def for_ever(self) -> NoReturn:
         """Look, drain, wait."""
         self._open()
+        if self.heartbeat is not None:
+            try:
+                self.heartbeat.touch()
+            except OSError as exc:
+                msg = f"The heartbeat file cannot be written: {exc.strerror}."
+                raise ConfigurationError(msg, hint="Check the path that --heartbeat-file names.") from None
         while True:
             self.beat()
             try:
                 self._once()
-            except (CertjobsError, StatementFailed) as exc:
+            except Exception as exc:  # noqa: BLE001 - whatever it is, a watcher rests from it and goes on
                 self._away(explained(exc))
 
     def _once(self) -> None:
@@ -90,45 +99,67 @@ class _Watcher:
         ready = env.ready()
         left = self._resting_until - monotonic()
         if not ready.now or left > 0:
+            self._join_at = None
             due = [BEAT, left] if ready.now else [BEAT, BEAT if ready.next_in is None else ready.next_in]
             listener.wait(max(0.05, min(due)))
             return
-        if not self._joining and not listener.first():
-            self._joining = True
-            listener.wait(JOIN)
+        alone = listener.first()
+        if not alone and self._join_at is None:
+            self._join_at = monotonic() + JOIN
+        if not alone and self._join_at is not None and monotonic() < self._join_at:
+            listener.wait(self._join_at - monotonic())
             return
-        alone, self._joining = not self._joining, False
+        self._join_at = None
         try:
-            self._drain(env)
+            if env.ready().now:  # and not done by another watcher meanwhile
+                self._drain(env)
         finally:
-            if alone:
+            if alone and self._listener is listener:  # closed, it has given that up
                 listener.done()
 
     def _drain(self, env: bootstrap.Environment) -> None:
         """Carry out one run, unless what it would find away is so still."""
         if self._after_failure and env.portal is not None:
             env.portal.check()  # no row and no alert for what an earlier run has said
-        done = env.run("sync", self.options, trigger="watch")
+        done = env.run("sync", {"wait": False}, trigger="watch", tells=self._is_news)
         self.report(done)
         code = done.outcome.exit_code
         if code is ExitCode.TERMINATED:
             raise Terminated
         if code is ExitCode.INTERRUPTED:
             raise KeyboardInterrupt
+        if code is ExitCode.OK:
+            self._told.clear()
         if code in GOING_ON and done.outcome.counts.get("claimed", 0):
             self._failures, self._after_failure = 0, False
             return
         self._after_failure = code not in GOING_ON
         self._rest()
 
+    def _is_news(self, outcome: Outcome) -> bool:
+        """Tell whether people have to hear of an outcome: not while what they were told of lasts, within a day."""
+        size = sum(each["size"] for each in outcome.details.get("guarded", ()))
+        told, when = self._told.get(outcome.exit_code, (-1, 0.0))
+        if size <= told and monotonic() - when < AGAIN:
+            return False
+        self._told[outcome.exit_code] = (size, monotonic())
+        return True
+
     def _away(self, exc: CertjobsError) -> None:
         """Log what is away, when it begins, and rest from it, longer each time."""
+        logs.bind()
         log = logs.get()
         (log.info if self._failures else log.warning)("watch.away", error=exc.message)
         self._rest()
-        while (left := self._resting_until - monotonic()) > 0:
+        while (left := self._resting_until - monotonic()) > 0 and not self._mended():
             self.beat()
             self._never.wait(min(left, BEAT))
+
+    def _mended(self) -> bool:
+        """Tell whether a setting or a secret is another than when this rest began: then it is worth a try."""
+        with suppress(CertjobsError):
+            return self._settings is not None and config.load() != self._settings
+        return False
 
     def _rest(self) -> None:
         self._resting_until = monotonic() + AWAY[min(self._failures, len(AWAY) - 1)]
@@ -145,7 +176,9 @@ class _Watcher:
             made.close()
             msg = "No portal is set, so there is nothing to watch for."
             raise ConfigurationError(msg, hint="Set CERTJOBS_PORTAL=dataverse and its settings.")
-        self._env = made
+        if self._settings is not None and made.settings != self._settings:
+            self._resting_until = 0.0
+        self._env, self._settings = made, made.settings
         return made
 
     def beat(self) -> None:

@@ -18,12 +18,12 @@ import typer
 from certjobs import bootstrap
 from certjobs.cli import output, render
 from certjobs.cli.options import ASKED_FOR, CREDENTIALS, STDIN, clean_reason
-from certjobs.domain.credentials import LONGEST, NAMES, Credentials, parse
+from certjobs.domain.credentials import LONGEST, NAMES, Credentials, of_secret, parse
 from certjobs.domain.text import printable
-from certjobs.errors import CertjobsError, InputRejected, UsageError
+from certjobs.errors import CertjobsError, CredentialsRejected, ExitCode, InputRejected, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 def sync(given: str, options: Mapping[str, Any], request: bootstrap.Request, reason: str | None, *, yes: bool) -> int:
@@ -35,26 +35,41 @@ def sync(given: str, options: Mapping[str, Any], request: bootstrap.Request, rea
     if given == STDIN and not yes and not request.dry_run:
         msg = "Where credentials come from standard input nobody can be asked whether to send with them."
         raise UsageError(msg, hint="Add --yes.")
-    request = replace(request, credentials=read(given))
-    accepted = bootstrap.accepted_credentials(request, output.progress())
-    show(accepted)
-    request = replace(request, reason=reason_for(reason))
-    if not yes and not request.dry_run:
-        confirm()
+    request = replace(request, credentials=read(given), reason=clean_reason(reason) if reason is not None else None)
+    try:
+        show(bootstrap.accepted_credentials(request, output.progress()))
+    except CertjobsError as exc:
+        if not request.dry_run:
+            bootstrap.fail_job("sync", exc, request, output.progress())
+        raise
+    try:
+        request = replace(request, reason=request.reason or ask_for_reason())
+        if not yes and not request.dry_run and not confirmed():
+            print("Nothing was sent.", file=sys.stderr)
+            return int(ExitCode.INTERRUPTED)
+    except (typer.Abort, KeyboardInterrupt):
+        print("\nNothing was sent.", file=sys.stderr)
+        return int(ExitCode.INTERRUPTED)
     report = bootstrap.run_job("sync", options, request, output.progress())
     with output.shown():
         render.report(report, as_json=request.json)
-        remind(given, _wrong_with_stored(request))
+        print(printable(" ".join(_left_to_do(given, request))), file=sys.stderr)
     return int(report.outcome.exit_code)
 
 
-def _wrong_with_stored(request: bootstrap.Request) -> str | None:
-    """Return what is wrong with the stored credentials, or None where the portal accepts them."""
+def _left_to_do(given: str, request: bootstrap.Request) -> Iterator[str]:
+    """Yield what is left to do: the stored credentials are what every other run works with."""
+    yield "These credentials were kept in memory only, and are forgotten now."
     try:
         bootstrap.accepted_credentials(replace(request, credentials=None), output.progress())
+    except CredentialsRejected as exc:
+        yield f"The stored ones are not accepted: {exc.message} Store the new secret before the next night."
     except CertjobsError as exc:
-        return exc.message
-    return None
+        yield f"The stored ones do not work, or nobody knows: {exc.message} Put that right before the next night."
+    else:
+        yield "The stored ones are accepted too: nothing has to be rotated."
+    if given not in (ASKED_FOR, STDIN):
+        yield "Delete the file."
 
 
 def read(given: str) -> Credentials:
@@ -64,28 +79,26 @@ def read(given: str) -> Credentials:
     """
     _leave_no_core()
     if given == ASKED_FOR and sys.stdin is not None and sys.stdin.isatty():
-        return parse(getpass.getpass("Client secret (it is not shown): ", stream=sys.stderr))
+        return of_secret(getpass.getpass("Client secret (it is not shown): ", stream=sys.stderr))
     if given in (ASKED_FOR, STDIN):
         return parse(_text(sys.stdin.buffer.read(LONGEST + 1) if sys.stdin is not None else b""))
     return parse(_text(_content(Path(given))))
 
 
-def reason_for(reason: str | None) -> str:
-    """Return the reason, asked for where none was given. Raises UsageError where nobody can be asked."""
-    if reason is not None:
-        return clean_reason(reason)
+def ask_for_reason() -> str:
+    """Ask why. Raises UsageError where nobody can be asked."""
     if not _somebody_there():
         msg = "Sending with credentials given by hand needs a reason, and nobody can be asked for one."
         raise UsageError(msg, hint="Add --reason TEXT.")
     return clean_reason(typer.prompt("Why, for the audit (name nobody in it)", err=True))
 
 
-def confirm() -> None:
+def confirmed() -> bool:
     """Ask whether to send. Raises UsageError where nobody can be asked."""
     if not _somebody_there():
         msg = "Nobody can be asked whether to send with these credentials."
         raise UsageError(msg, hint="Add --yes.")
-    typer.confirm("Send to the website with them now?", abort=True, err=True)
+    return typer.confirm("Send to the website with them now?", err=True)
 
 
 def show(accepted: bootstrap.Accepted) -> None:
@@ -94,18 +107,6 @@ def show(accepted: bootstrap.Accepted) -> None:
         f"The portal {accepted.url} accepts the application {accepted.client_id} of the tenant {accepted.tenant}."
     )
     print(printable(sentence), file=sys.stderr)
-
-
-def remind(given: str, stored: str | None) -> None:
-    """Say what is left to do: the stored credentials are what every other run works with."""
-    sentences = ["These credentials were kept in memory only, and are forgotten now."]
-    if stored is None:
-        sentences.append("The stored ones are accepted too: nothing has to be rotated.")
-    else:
-        sentences.append(f"The stored ones are not accepted: {stored} Store the new secret before the next night.")
-    if given not in (ASKED_FOR, STDIN):
-        sentences.append("Delete the file.")
-    print(printable(" ".join(sentences)), file=sys.stderr)
 
 
 def _somebody_there() -> bool:

@@ -190,13 +190,14 @@ def sync(
         typer.echo(TEMPLATE, nl=False)
         return
     if watch:
-        if credentials is not None or dry_run or as_of is not None or limit is not None:
-            msg = "goes with --heartbeat-file, --json, --local and --debug only"
+        if credentials is not None or dry_run or as_of is not None or limit is not None or yes:
+            msg = "goes with --heartbeat-file, --reason, --json, --local and --debug only"
             raise typer.BadParameter(msg, param_hint="--watch")
         _watch(heartbeat_file, reason, local=local, json=json, debug=debug)
-    if heartbeat_file is not None:
-        msg = "goes with --watch only"
-        raise typer.BadParameter(msg, param_hint="--heartbeat-file")
+    for given_alone, option, partner in ((heartbeat_file, "--heartbeat-file", "--watch"), (yes, "--yes", CREDENTIALS)):
+        if given_alone:
+            msg = f"goes with {partner} only"
+            raise typer.BadParameter(msg, param_hint=option)
     if credentials is not None:
         from certjobs import bootstrap
         from certjobs.cli import break_glass
@@ -220,7 +221,7 @@ def _watch(heartbeat: Path | None, reason: str | None, *, local: bool, json: boo
 
     if not json:
         output.say("Watching the queue; Ctrl-C ends it.")
-    raise typer.Exit(int(watch.watch({}, request, heartbeat=heartbeat, report=report)))
+    raise typer.Exit(int(watch.watch(request, heartbeat=heartbeat, report=report)))
 
 
 def retention(

@@ -10,7 +10,7 @@ from certjobs.domain.thresholds import DECIDED_FOR_ALL
 from certjobs.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from certjobs.admin.approvals import Approved
     from certjobs.db.runs import Run
@@ -43,11 +43,18 @@ def report(found: Report, *, as_json: bool) -> None:
         if name.endswith("_deleted") and number:
             would = "would be deleted" if found.dry_run else "deleted"
             say(f"{name.removesuffix('_deleted').replace('_', ' ')}: {number} {would}")
+    _refused(details)
+    _verdict(found)
+
+
+def _refused(details: Mapping[str, Any]) -> None:
+    """Show what was not known, and whom the database or the guard refused."""
+    if details.get("unknown"):
+        say(f"Not known: {', '.join(map(repr, details['unknown']))}")
     for each in details.get("failed", ()):
         say(f"Not paused, because the database refused it: {each}")
     for each in details.get("guarded", ()):
         say(f"Refused by the guard, {each['organisation']}: {_listed(each['mentors'], each['size'])}")
-    _verdict(found)
 
 
 def _checked(found: Report) -> None:

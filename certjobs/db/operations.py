@@ -48,6 +48,7 @@ _WHOM = sa.text(
     " ORDER BY q.id DESC LIMIT 1)) AS mentor_id"
     " FROM unnest(CAST(:refs AS text[])) AS t (ref) LEFT JOIN peer_mentors m ON m.external_ref = t.ref"
 )
+_NOW = sa.text("SELECT clock_timestamp()")
 _GUARD_ALONE = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('certjobs_sync_guard', 0))")
 
 LATELY = timedelta(minutes=5)  # so long is looked at for how many operations a minute are done
@@ -96,9 +97,13 @@ class Unexplained:
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How many operations are open, under way and dead; in how many seconds the next one that waits is due, if any."""
+    """How many operations are open, under way and dead; in how many seconds the next one that waits is due, if any.
+
+    ``left_over``: how many of the open ones were there by the moment that was asked for.
+    """
 
     open: int
+    left_over: int
     processing: int
     dead: int
     next_in: float | None
@@ -361,9 +366,14 @@ class Operations:
         ).one()
         return Refused(row.hash, row.size)
 
-    def depth(self, only: Sequence[int] | None = None) -> Depth:
-        """Return how much there is to do, and when; ``only``: of these mentors alone."""
-        return Depth(*self._connection.execute(statement("queue_depth"), {"only": _ids(only)}).one())
+    def now(self) -> datetime:
+        """Return the database's present moment."""
+        moment: datetime = self._connection.execute(_NOW).scalar_one()
+        return moment
+
+    def depth(self, only: Sequence[int] | None = None, since: datetime | None = None) -> Depth:
+        """Return how much there is to do, and when; ``only``: of these mentors alone; ``since``: see Depth."""
+        return Depth(*self._connection.execute(statement("queue_depth"), {"only": _ids(only), "since": since}).one())
 
     def whom(self, refs: Sequence[str]) -> Mapping[str, int]:
         """Return the mentors of these references, those whose row has ended too while the website has to be told."""

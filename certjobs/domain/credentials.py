@@ -35,6 +35,14 @@ class Credentials:
 NAMES = tuple(each.name for each in fields(Credentials))
 
 
+def of_secret(typed: str) -> Credentials:
+    """Return the credentials that a typed client secret stands for. Raises InputRejected where it can be none."""
+    if not typed.strip():
+        msg = "No client secret was typed."
+        raise InputRejected(msg, hint="Run it again; what is typed or pasted there is not shown.")
+    return Credentials(_checked(typed.strip(), 1))
+
+
 def parse(text: str) -> Credentials:
     """Return the credentials that a text holds: settings a line as in the template, or the client secret alone.
 

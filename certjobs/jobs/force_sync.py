@@ -43,6 +43,8 @@ def force_sync(ctx: JobContext[ForceSyncOptions]) -> Outcome:
     """
     with ctx.transaction() as store:
         whom = _Whom.chosen(store, ctx.options)
+    if isinstance(whom, Outcome):
+        return whom
     if ctx.portal is None:
         msg = "No portal is set, so nothing can be sent to the website."
         raise ConfigurationError(msg, hint="Set CERTJOBS_PORTAL=dataverse and its settings.")
@@ -60,8 +62,8 @@ class _Whom:
     chapter_id: int | None = None
 
     @classmethod
-    def chosen(cls, store: Store, options: ForceSyncOptions) -> _Whom:
-        """Find them. Raises UsageError where that is nobody, or not clear."""
+    def chosen(cls, store: Store, options: ForceSyncOptions) -> _Whom | Outcome:
+        """Find them; where what was typed means nobody, return the outcome that says so. Raises UsageError."""
         if (bool(options.mentors), options.chapter is not None, options.all).count(True) != 1:
             msg = "Say whom to send: mentors by reference, --chapter NAME, or --all."
             raise UsageError(msg, hint="One of the three, as in `certjobs force-sync HLF-0042 --reason TEXT`.")
@@ -69,29 +71,32 @@ class _Whom:
             if options.org:
                 msg = "--org narrows --chapter and --all."
                 raise UsageError(msg, hint="A reference says by itself who is meant: leave --org out.")
-            return cls(_named(store, options.mentors))
+            named = _named(store, options.mentors)
+            return named if isinstance(named, Outcome) else cls(named)
         organisation = store.organisations.get(options.org) if options.org else None
         if options.chapter is None:
             return cls(None, organisation)
-        return cls(None, *_chapter(store, canonical(options.chapter), organisation))
+        found = _chapter(store, canonical(options.chapter), organisation)
+        return found if isinstance(found, Outcome) else cls(None, *found)
 
 
-def _named(store: Store, given: Iterable[str]) -> Mapping[str, int]:
-    """Return mentors by reference. Raises UsageError that names the unknown ones, but not in what the run log keeps."""
+def _named(store: Store, given: Iterable[str]) -> Mapping[str, int] | Outcome:
+    """Return mentors by reference, or the outcome where some are unknown."""
     refs = list(dict.fromkeys(canonical(ref) for ref in given))
     found = store.operations.whom(refs)
     unknown = [ref for ref in refs if ref not in found]
     if not unknown:
         return {ref: found[ref] for ref in refs}
-    names = ", ".join(repr(ref[:100]) for ref in unknown[:SHOWN])
-    more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
     which = "that reference" if len(refs) == 1 else f"{len(unknown)} of the {len(refs)} references"
-    msg = f"There is no mentor with {which}; nothing was sent."
-    raise UsageError(msg, hint=f"Not known: {names}{more}. References are those that `certjobs mentors list` shows.")
+    return _nobody(
+        f"There is no mentor with {which}; nothing was sent.",
+        "References are those that `certjobs mentors list` shows.",
+        unknown,
+    )
 
 
-def _chapter(store: Store, name: str, within: Organisation | None) -> tuple[Organisation, int]:
-    """Return the one chapter of a name with its organisation. Raises UsageError where there is none, or several."""
+def _chapter(store: Store, name: str, within: Organisation | None) -> tuple[Organisation, int] | Outcome:
+    """Return the one chapter of a name with its organisation, or the outcome where there is none, or several."""
     known = [
         (organisation, chapter, chapter_id)
         for organisation in ([within] if within else store.organisations.all())
@@ -101,12 +106,19 @@ def _chapter(store: Store, name: str, within: Organisation | None) -> tuple[Orga
     if not found:
         names = sorted({each[1] for each in known})
         near = get_close_matches(name, names, KNOWN, 0.5) or names[:KNOWN]
-        msg = f"There is no chapter {name[:80]!r}."
-        raise UsageError(msg, hint=f"There are: {', '.join(near) or 'none yet'}.")
+        return _nobody("There is no chapter of that name.", f"There are: {', '.join(near) or 'none yet'}.", [name])
     if len(found) > 1:
-        msg = f"More than one organisation has a chapter {found[0][1]!r}."
-        raise UsageError(msg, hint=f"Add --org: {', '.join(each[0].code for each in found)}.")
+        codes = ", ".join(each[0].code for each in found)
+        return _nobody("More than one organisation has a chapter of that name.", f"Add --org: {codes}.", [])
     return found[0][0], found[0][2]
+
+
+def _nobody(message: str, hint: str, unknown: Sequence[str]) -> Outcome:
+    """Return the outcome where what was typed means nobody.
+
+    What that was is for whoever typed it, who may have typed a name: it stands in no message, which is logged and kept.
+    """
+    return Outcome(ExitCode.USAGE, {}, message, hint, {"unknown": [each[:100] for each in unknown]})
 
 
 @dataclass(slots=True)

@@ -33,9 +33,13 @@ class RemindOptions:
 
 @dataclass(frozen=True, slots=True)
 class SyncOptions:
-    """``limit``: how many operations a run takes at most (None: all)."""
+    """``limit``: how many operations a run takes at most (None: all).
+
+    ``wait``: whether it waits for what failed a moment ago; a watcher does not, for others would wait with it.
+    """
 
     limit: int | None = None
+    wait: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,4 +21,4 @@ def sync(ctx: JobContext[SyncOptions]) -> Outcome:
     """
     if ctx.portal is None:
         return without_portal(ctx)
-    return send(ctx, ctx.portal, left=ctx.options.limit or NO_LIMIT)
+    return send(ctx, ctx.portal, left=ctx.options.limit or NO_LIMIT, wait=ctx.options.wait)

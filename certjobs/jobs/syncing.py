@@ -36,6 +36,7 @@ from certjobs.ports import ListingChange
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
+    from datetime import datetime
 
     from certjobs.db.operations import Claimed, Claims, Depth
     from certjobs.db.store import Store
@@ -59,13 +60,14 @@ def send(
     portal: ListingPortal,
     *,
     left: int = NO_LIMIT,
+    wait: bool = True,
     order: Callable[[], Sequence[int] | None] = lambda: None,
 ) -> Outcome:
     """Send the operations that are open, at most ``left``, and say how it went.
 
     ``order`` is called once the portal has accepted us: it may queue more, and where it returns mentors, theirs alone
-    are sent, and waited for where another run has them in hand. Raises CredentialsRejected, ConfigurationError and
-    Unavailable before anything was tried.
+    are sent, and waited for where another run has them in hand. ``wait``: also for what failed a moment ago. Raises
+    CredentialsRejected, ConfigurationError and Unavailable before anything was tried.
     """
     try:
         recommended = portal.check()
@@ -77,7 +79,7 @@ def send(
     only = order()
     with ctx.transaction() as store:
         depth = store.operations.depth(only)
-    run = Syncing(ctx, portal, workers, left=left, only=only)
+    run = Syncing(ctx, portal, workers, left=left, only=only, patient=wait)
     with ctx.progress.track("Syncing", min(depth.open, left), unit="operations") as advance:
         run.until_done(advance)
     return run.outcome()
@@ -119,10 +121,12 @@ class Syncing:
     workers: int
     left: int
     only: Sequence[int] | None = None
+    patient: bool = True
     rests: Rests = field(init=False)
     stop: threading.Event = field(default_factory=threading.Event)
     stopped: CertjobsError | None = None
     guarded: dict[int, dict[str, Any]] = field(default_factory=dict)
+    _looked: datetime | None = None  # what is queued after the last look is nobody's debt yet
     _waited: float = 0.0
     _down: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -155,7 +159,7 @@ class Syncing:
 
     def _wait(self, seconds: float | None) -> bool:
         """Wait for what comes due next, where that is soon; tell whether it was. A rehearsal keeps nobody waiting."""
-        if seconds is None or self._waited + seconds > LONGEST_WAIT or self.ctx.dry_run:
+        if seconds is None or self._waited + seconds > LONGEST_WAIT or not self.patient or self.ctx.dry_run:
             return False
         seconds = max(seconds, 0.1)
         self._waited += seconds
@@ -170,6 +174,7 @@ class Syncing:
         ctx, let_through = self.ctx, False
         self._reclaim()
         with ctx.transaction() as store:
+            self._looked = store.operations.now()
             if not ctx.dry_run:  # a rehearsal keeps nobody waiting
                 store.operations.guard_alone()
             for each in store.operations.unexplained(GUARDED_AS, window=GUARD_WINDOW, only=self.only):
@@ -416,7 +421,7 @@ class Syncing:
         ctx = self.ctx
         counts = ctx.counts
         with ctx.transaction() as store:
-            depth = store.operations.depth(self.only)
+            depth = store.operations.depth(self.only, self._looked)
             account = store.operations.account(ctx.run_id)
             trouble = store.operations.trouble(ctx.run_id, SHOWN)
             sent = store.operations.sent(ctx.run_id, SHOWN)
@@ -473,7 +478,7 @@ class Syncing:
                 f" see {where}."
             )
         kept = sum(each["size"] for each in self.guarded.values())
-        late = depth.open - kept
+        late = depth.left_over - kept
         if self.left > 0 and late > 0:
             yield f"{counted(late, 'operation')} could not be sent yet; the next run goes on."
         lost = self.ctx.counts["lost"]

@@ -22,15 +22,15 @@ WITH next AS MATERIALIZED (
      LIMIT :limit
        FOR UPDATE OF q SKIP LOCKED
 ), decided AS MATERIALIZED (
-    SELECT n.id, n.free, coalesce(m.external_ref, n.mentor_ref) AS ref,
-           certjobs_wanted(n.operation, g.website_sync, o.id IS DISTINCT FROM g.id, o.website_sync, m.status,
-                           m.certification_expiry, certjobs_today(o.time_zone)) AS wanted,
+    SELECT n.id, n.free, coalesce(m.external_ref, n.mentor_ref) AS ref, rule.wanted,
            EXISTS (SELECT 1 FROM sync_queue p
-                    WHERE p.mentor_id = n.mentor_id AND p.unsure_until > clock_timestamp() AND p.sent <> n.operation) AS unsure
+                    WHERE p.mentor_id = n.mentor_id AND p.unsure_until > clock_timestamp() AND p.sent <> rule.wanted) AS unsure
       FROM next n
       LEFT JOIN peer_mentors m ON m.id = n.mentor_id
       LEFT JOIN organisations o ON o.id = m.organisation_id
       LEFT JOIN organisations g ON g.id = n.organisation_id
+     CROSS JOIN LATERAL (SELECT certjobs_wanted(n.operation, g.website_sync, o.id IS DISTINCT FROM g.id, o.website_sync,
+                                                m.status, m.certification_expiry, certjobs_today(o.time_zone)) AS wanted) rule
 )
 UPDATE sync_queue q
    SET status = CASE WHEN d.wanted IS NULL THEN 'superseded' ELSE 'processing' END,
@@ -45,5 +45,5 @@ UPDATE sync_queue q
   FROM decided d
  WHERE q.id = d.id AND q.id = ANY (ARRAY(SELECT n.id FROM next n)) -- by its key, however long the queue has become
    AND (d.free OR d.wanted IS DISTINCT FROM 'remove')
-   AND (d.wanted = q.operation OR d.wanted IS NULL OR NOT d.unsure)
+   AND NOT d.unsure
 RETURNING q.id, q.attempt, q.failures, d.ref, d.wanted

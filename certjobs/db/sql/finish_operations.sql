@@ -21,7 +21,8 @@ WITH result AS MATERIALIZED (
                          ELSE 'pending' END,
            outcome = r.outcome,
            failures = q.failures + r.failed::integer,
-           last_error = CASE WHEN q.mentor_ref IS NULL THEN r.error END,
+           last_error = CASE WHEN q.mentor_ref IS NULL
+                             THEN coalesce(r.error, CASE r.outcome WHEN 'skipped' THEN q.last_error END) END,
            not_before = CASE WHEN r.rest IS NOT NULL THEN statement_timestamp() + make_interval(secs => r.rest) END,
            unsure_until = CASE r.outcome WHEN 'unknown' THEN q.leased_until ELSE q.unsure_until END,
            leased_until = NULL,

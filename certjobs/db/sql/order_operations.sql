@@ -35,7 +35,7 @@ WITH decided AS MATERIALIZED (
     INSERT INTO sync_queue (mentor_id, mentor_ref, organisation_id, certification_expiry, operation, triggered_by_event,
                             explained, let_through_at, actor, caused_by_run)
     SELECT d.mentor_id, CASE WHEN d.gone THEN d.ref END, d.organisation_id, d.certification_expiry, d.wanted,
-           'manual_coordinator_action', CAST(:explained AS boolean) OR d.wanted = 'remove' AND d.explained,
+           'manual_coordinator_action', d.wanted = 'remove' AND (CAST(:explained AS boolean) OR d.explained),
            CASE WHEN d.wanted = 'remove' THEN d.let_through_at END, certjobs_actor(), certjobs_setting('run_id')::uuid
       FROM (SELECT count(*) AS number FROM superseded) s
      CROSS JOIN decided d

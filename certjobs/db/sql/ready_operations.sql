@@ -1,7 +1,7 @@
 -- Whether a run would find something to do now, and in how many seconds at the latest it will where nothing new comes: what
 -- rests is due then, or the lease of a worker that is gone is over. A removal that the guard refused waits for a person.
 WITH open AS (
-    SELECT q.id, q.not_before, q.mentor_id, q.operation, q.explained OR q.let_through_at IS NOT NULL AS free,
+    SELECT q.id, q.created_at, q.not_before, q.mentor_id, q.operation, q.explained OR q.let_through_at IS NOT NULL AS free,
            coalesce(q.certification_expiry, '-infinity') AS certification_expiry
       FROM sync_queue q
      WHERE q.status IN ('pending', 'failed')
@@ -19,6 +19,7 @@ SELECT EXISTS (SELECT 1 FROM sync_queue q WHERE q.status = 'processing' AND q.le
                                         AND a.certification_expiry = q.certification_expiry)
                           OR NOT EXISTS (SELECT 1 FROM guarded_set_members g
                                            JOIN guarded_sets s ON s.id = g.guarded_set_id AND s.job_name = :job_name
+                                                              AND s.refused_at >= q.created_at
                                           WHERE g.mentor_id = q.mentor_id
                                             AND g.certification_expiry = q.certification_expiry))) AS now,
        extract(epoch FROM least(
