@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from certjobs.db.operations import Ready
     from certjobs.domain.credentials import Credentials
     from certjobs.domain.outcome import Outcome
-    from certjobs.ports import Alerter, ListingPortal, Notifier, Progress
+    from certjobs.ports import Alerter, ListingPortal, Notifier, Progress, Sleep
 
 T = TypeVar("T")
 SIGN_OF_LIFE = 5.0  # seconds
@@ -228,7 +228,7 @@ class Environment:
     def portal(self) -> ListingPortal | None:
         """The public listing, or None where none is set."""
         if self._portal is None and self.settings.portal != "none":
-            made = _dataverse(self.settings, lambda: config.load(self._given))
+            made = _dataverse(self.settings, lambda: config.load(self._given), self.sleep)
             self._portal = KeptPortal(made) if self._waiting is not None else made
         return self._portal
 
@@ -384,8 +384,8 @@ def _settings_of(credentials: Credentials | None) -> dict[str, Any]:
     return given | {"portal": "dataverse", "dataverse_credential": "secret"}
 
 
-def _dataverse(settings: config.Settings, again: Callable[[], config.Settings]) -> ListingPortal:
-    """Return the portal; ``again`` reads the settings as they are by then."""
+def _dataverse(settings: config.Settings, again: Callable[[], config.Settings], sleep: Sleep) -> ListingPortal:
+    """Return the portal; ``again`` reads the settings as they are by then, ``sleep`` is how it rests."""
     from certjobs.adapters.dataverse.client import DataversePortal
 
     clock = SystemClock()
@@ -397,7 +397,7 @@ def _dataverse(settings: config.Settings, again: Callable[[], config.Settings]) 
         id_column=settings.dataverse_id_column,
         tokens=_tokens(settings, clock, again),
         clock=clock,
-        sleep=clock.sleep,
+        sleep=sleep,
         api_version=settings.dataverse_api_version,
         batch=settings.sync_batch_size,
         concurrency=settings.sync_concurrency,

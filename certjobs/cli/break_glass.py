@@ -43,7 +43,8 @@ def sync(given: str, options: Mapping[str, Any], request: bootstrap.Request, rea
             bootstrap.fail_job("sync", exc, request, output.progress())
         raise
     try:
-        request = replace(request, reason=request.reason or ask_for_reason())
+        if not request.dry_run:
+            request = replace(request, reason=request.reason or ask_for_reason())
         if not yes and not request.dry_run and not confirmed():
             print("Nothing was sent.", file=sys.stderr)
             return int(ExitCode.INTERRUPTED)

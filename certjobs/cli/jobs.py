@@ -194,7 +194,8 @@ def sync(
             msg = "goes with --heartbeat-file, --reason, --json, --local and --debug only"
             raise typer.BadParameter(msg, param_hint="--watch")
         _watch(heartbeat_file, reason, local=local, json=json, debug=debug)
-    for given_alone, option, partner in ((heartbeat_file, "--heartbeat-file", "--watch"), (yes, "--yes", CREDENTIALS)):
+    alone = ((heartbeat_file, "--heartbeat-file", "--watch"), (yes and credentials is None, "--yes", CREDENTIALS))
+    for given_alone, option, partner in alone:
         if given_alone:
             msg = f"goes with {partner} only"
             raise typer.BadParameter(msg, param_hint=option)
