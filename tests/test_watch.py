@@ -46,7 +46,6 @@ TERMINATE = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = current_database() AND starts_with(application_name, 'certjobs')"
 )
-ENDED_BY_A_FAILURE = "a watcher ends with 1 after its first run that did nothing or failed"
 
 
 def for_a_while(seconds: float) -> Iterator[None]:
@@ -352,9 +351,7 @@ def test_killed_in_mid_batch(world: World) -> None:
 # What is away and comes back.
 
 
-@pytest.mark.parametrize(
-    "when", ["idle", pytest.param("in mid-batch", marks=pytest.mark.xfail(reason=ENDED_BY_A_FAILURE))]
-)
+@pytest.mark.parametrize("when", ["idle", "in mid-batch"])
 def test_its_sessions_are_terminated(world: World, when: str) -> None:
     """After every session of its own was terminated it goes on by itself, and what was in hand is sent in the end."""
     watcher = world.watch()
@@ -404,7 +401,6 @@ def test_postgresql_is_restarted(tmp_path: Path, local_directory: Path) -> None:
         assert account(database) == {"done": 2}
 
 
-@pytest.mark.xfail(reason=ENDED_BY_A_FAILURE)
 def test_the_portal_is_away_for_ten_minutes(database: TestDatabase, tmp_path: Path) -> None:
     """The run that finds the portal away says so, with a row and an alert; then there is none until it is back."""
     state = tmp_path / "state.json"
@@ -460,7 +456,6 @@ def test_the_secret_is_away_for_a_moment(world: World) -> None:
     assert set(world.codes()) == {0}
 
 
-@pytest.mark.xfail(reason=ENDED_BY_A_FAILURE)
 def test_the_secret_is_wrong(world: World) -> None:
     """A wrong secret is one run with 77 and one alert; after the file was mended everything is sent."""
     world.replace_secret(NEW)
@@ -518,7 +513,6 @@ def test_a_portal_that_asks_for_a_long_rest(world: World) -> None:
 THREE = {"CERTJOBS_GUARD_COUNT": "3", "CERTJOBS_GUARD_SHARE": "0"}
 
 
-@pytest.mark.xfail(reason=ENDED_BY_A_FAILURE)
 def test_a_guarded_set_is_refused_once(world: World) -> None:
     """Too many removals are one run with 4 and one alert, restorations go out meanwhile; approved, the set goes out."""
     watcher = world.watch(env=THREE)
@@ -537,7 +531,6 @@ def test_a_guarded_set_is_refused_once(world: World) -> None:
     assert sum(each["exit_code"] == 4 for each in world.alerts.posted) <= 2
 
 
-@pytest.mark.xfail(reason="who was once in a refused set is left to the night, though the guard lets them through")
 def test_who_was_in_a_refused_set_once(world: World) -> None:
     """A mentor of a set that was refused and then taken back by the application is sent like any other afterwards."""
     watcher = world.watch(env=THREE)
@@ -553,7 +546,6 @@ def test_who_was_in_a_refused_set_once(world: World) -> None:
 # Several at once.
 
 
-@pytest.mark.xfail(reason="a watcher that once was not first does not wait for who is, the next time")
 def test_watchers_beside_each_other(world: World) -> None:
     """Of three watchers one sends a change, and the others leave no run that found nothing to do."""
     watchers = [world.watch(env={"JOIN": "0.8"}) for _ in range(3)]
