@@ -7,7 +7,7 @@ the name that a sentence gives it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from certjobs.domain.days import local
@@ -17,7 +17,7 @@ from certjobs.domain.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import date, datetime
+    from datetime import date
 
     from certjobs.db.explanations import Day
     from certjobs.db.operations import ListingState
@@ -335,7 +335,7 @@ def _not_reminded(asked: Asked, reasons: _Reasons) -> None:
         left = "Thresholds that were not told are recorded as superseded: expiry has overtaken them."
         reasons.add(f"Not reminded: the certification ended on {asked.until}. {left}", REMINDERS, _certificate(day))
     elif day.covering is None:
-        lasts = f"{counted(day.days_left, 'day')} are left" if day.days_left is not None else "it has no end"
+        lasts = f"{counted(day.days_left, 'day')} left" if day.days_left is not None else "days without end"
         reasons.add(
             f"Not reminded: {lasts}, more than the thresholds cover ({_days(asked.thresholds)}).",
             REMINDERS,
@@ -410,8 +410,8 @@ def _acknowledged(asked: Asked, reasons: _Reasons, *, ours: bool) -> None:
     shown = "listed" if website["listed"] else "not listed"
     number = f" (operation {website['operation_id']}{_by_run(website['run_id'])})" if website["operation_id"] else ""
     reasons.add(
-        f"The website acknowledged on {at:%Y-%m-%d %H:%M %Z} that they are {shown}{number}; the public site shows it"
-        f" within {PUBLIC_AFTER.seconds // 60} minutes.",
+        f"The website acknowledged on {at:%Y-%m-%d %H:%M %Z} that they are {shown}{number}; the public site shows"
+        f" it {PUBLIC_AFTER.seconds // 60} minutes later at the latest.",
         SENDING,
         {"table": "website_listing", **website},
     )
@@ -468,6 +468,4 @@ def _waits(state: ListingState) -> str:
 
 
 def _moment(text: str, time_zone: str) -> datetime:
-    from datetime import datetime
-
     return local(datetime.fromisoformat(text), time_zone)

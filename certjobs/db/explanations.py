@@ -19,7 +19,7 @@ _READ_ONLY = sa.text("SET TRANSACTION READ ONLY")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing on a mentor's timeline; ``day`` where it is a day, not a moment. ``source`` and ``row``: where it stands."""
+    """One thing on a timeline; ``day`` where it is a day, not a moment. ``source`` and ``row``: where it stands."""
 
     at: datetime
     day: date | None

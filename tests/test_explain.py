@@ -1,0 +1,594 @@
+"""explain through the command line: what happened to one mentor, and why they are (not) paused, reminded and listed."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from certjobs.admin.because import RULES
+from tests.conftest import ROOT
+from tests.portal import Portal, running
+from tests.roster import KARI, OLA, TODAY, Mentor, file_of
+from tests.test_mentors import contents
+from tests.test_outbox import WHY, do
+from tests.test_remind import clear
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.conftest import Certjobs, Result, TestDatabase
+
+CONSOLE = {"CERTJOBS_NOTIFY_CHANNEL": "console"}
+EXAMPLES = max(5, settings().max_examples // 8)
+ABOUT = ("pause", "reminder", "listing")
+
+
+def today() -> date:
+    """Return today where the organisation is: what is explained goes by the database's own clock."""
+    return datetime.now(ZoneInfo("Europe/Oslo")).date()
+
+
+def day(days: int) -> str:
+    """Return the day that many days from today, as an option takes it."""
+    return (today() + timedelta(days=days)).isoformat()
+
+
+def load(certjobs: Certjobs, *mentors: tuple[str, int | None, str, str]) -> None:
+    """Import mentors: reference, days from today to the last valid one, coordinators, organisation."""
+    shift = (today() - TODAY).days
+    rows = [
+        Mentor(ref, None if days is None else shift + days, coordinators, organisation)
+        for ref, days, coordinators, organisation in mentors
+    ]
+    result = certjobs("roster", "import", "-", stdin=file_of(rows))
+    assert result.exit_code == 0, result
+
+
+def one(certjobs: Certjobs, days: int | None, *, coordinators: str = KARI, organisation: str = "HLF") -> None:
+    """Import one mentor, M."""
+    load(certjobs, ("M", days, coordinators, organisation))
+
+
+def explain(certjobs: Certjobs, *options: str, ref: str = "M") -> dict[str, Any]:
+    """Explain a mentor, and return the document."""
+    result = certjobs("explain", ref, "--json", *options)
+    assert result.exit_code == 0, result
+    document: dict[str, Any] = result.json()
+    return document
+
+
+def said(document: dict[str, Any], about: str) -> tuple[bool | None, str]:
+    """Return the answer and every sentence about something, with the rules."""
+    reasons = [each for each in document["because"] if each["about"] == about]
+    assert reasons, about
+    assert len({each["answer"] for each in reasons}) == 1, "one answer"
+    return reasons[0]["answer"], " ".join(f"{each['sentence']} [{each['rule']}]" for each in reasons)
+
+
+def holds(document: dict[str, Any], about: str, answer: bool | None, *phrases: str) -> None:
+    """Hold an answer and key phrases against what is said."""
+    found, sentences = said(document, about)
+    assert found is answer, sentences
+    for phrase in phrases:
+        assert phrase in sentences, sentences
+
+
+@pytest.fixture
+def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Portal]:
+    """Run a portal on a clock that only rests move."""
+    with running(tmp_path, monkeypatch) as found:
+        yield found
+
+
+def sync(certjobs: Certjobs, portal: Portal, *, exit_code: int = 0, env: dict[str, str] | None = None) -> Result:
+    """Send what waits; it must end with this exit code."""
+    result = certjobs("sync", "--json", env=portal.env | (env or {}))
+    assert result.exit_code == exit_code, result
+    return result
+
+
+def run_id(result: Result) -> str:
+    """Return how a run's id begins."""
+    return str(result.json()["run_id"])[:8]
+
+
+# Pausing.
+
+
+def test_a_valid_mentor(certjobs: Certjobs) -> None:
+    """An active mentor with a valid certification is not paused, and the certification is named."""
+    one(certjobs, 90)
+    found = explain(certjobs)
+    holds(found, "pause", False, "active, and certified until", "C-M", "[the rule on expiry]")
+    (reason,) = [each for each in found["because"] if each["about"] == "pause"]
+    assert reason["row"] == {
+        "table": "certifications",
+        "certificate_ref": "C-M",
+        "issued_on": day(90 - 730),
+        "ends_on": day(90),
+        "withdrawn_on": None,
+    }
+
+
+def test_flags_that_are_off(certjobs: Certjobs) -> None:
+    """In an organisation whose flags are off nobody is paused, reminded or listed, and each sentence names the flag."""
+    one(certjobs, -1, organisation="NHF")
+    found = explain(certjobs)
+    holds(found, "pause", False, "auto_pause is off", "the certification ended", "[the rule on pausing]")
+    holds(found, "reminder", False, "remind is off", "[the rule on reminders]")
+    holds(found, "listing", False, "Not ours to list: NHF is not synchronised", "[the rule on the public listing]")
+    rows = [each["row"] for each in found["because"] if "setting" in each["row"]]
+    assert [row["setting"] for row in rows] == ["auto_pause", "remind", "website_sync"]
+    assert all(row["value"] is False and row["organisation"] == "NHF" for row in rows)
+
+
+def test_flags_that_are_off_for_a_valid_mentor(certjobs: Certjobs) -> None:
+    """That the nightly job pauses nobody there is said of a valid mentor too."""
+    one(certjobs, 90, organisation="NHF")
+    holds(explain(certjobs), "pause", False, "certified until", "auto_pause is off")
+
+
+def test_never_certified(certjobs: Certjobs) -> None:
+    """Who never had a certification is not paused, not reminded and not listed."""
+    one(certjobs, None)
+    found = explain(certjobs)
+    holds(found, "pause", False, "never was a certification", "[the rule on expiry]")
+    holds(found, "reminder", False, "never was a certification")
+    holds(found, "listing", False, "Not to be listed: no certification", "acknowledged nothing")
+
+
+def test_paused_by_hand(certjobs: Certjobs) -> None:
+    """A pause by hand is told with who, when and why, and with its row."""
+    one(certjobs, 10)
+    do(certjobs, "mentors", "pause", "M", "--reason", "on leave")
+    found = explain(certjobs)
+    holds(found, "pause", True, f"Paused by hand, by test on {day(0)}: on leave", "leaves them alone")
+    holds(found, "reminder", False, "nobody is reminded of a paused mentor")
+    holds(found, "listing", False, "Not to be listed: paused (on leave)")
+    row = next(each["row"] for each in found["because"] if each["about"] == "pause")
+    assert (row["table"], row["event"], row["effective_on"]) == ("mentor_status_events", "paused", day(0))
+    assert row["occurred_at"]
+
+
+def test_paused_for_another_reason(certjobs: Certjobs, database: TestDatabase) -> None:
+    """A pause by the application is told with its reason; an expired mentor is not paused again."""
+    one(certjobs, -1)
+    database.execute("UPDATE peer_mentors SET status = 'paused', pause_reason = 'moved'")
+    holds(explain(certjobs), "pause", True, "Paused by hand, by postgres", "moved", "[the rule on pausing]")
+
+
+def test_paused_and_nobody_wrote_it_down(certjobs: Certjobs, database: TestDatabase) -> None:
+    """A pause from before the audit is told as one of which nobody knows when."""
+    one(certjobs, 10)
+    database.execute(
+        "SET session_replication_role = replica; UPDATE peer_mentors SET status = 'paused', pause_reason = 'old'"
+    )
+    holds(explain(certjobs), "pause", True, "Paused (old)", "not written down")
+
+
+def test_expired_and_paused_tonight(certjobs: Certjobs) -> None:
+    """The day after the last valid one expiry-check pauses; then its run is named; a renewal waits for a person."""
+    one(certjobs, -1)
+    holds(explain(certjobs), "pause", True, f"Will be paused in the night of {day(0)}", f"ended on {day(-1)}")
+    night = certjobs("expiry-check", "--json")
+    found = explain(certjobs)
+    holds(found, "pause", True, f"expiry-check did it on {day(0)} in run {run_id(night)}", "had ended")
+    holds(found, "listing", False, "paused (expired_cert)", "Operation 1, which takes them off, is on its way")
+    do(certjobs, "certs", "renew", "C-M", "--expires", day(300), *WHY)
+    holds(explain(certjobs), "pause", True, "never reinstates", "mentors reinstate M", "[the rule on renewals]")
+
+
+def test_on_the_last_valid_day(certjobs: Certjobs) -> None:
+    """On the last valid day a mentor is neither paused nor taken off."""
+    one(certjobs, 0)
+    found = explain(certjobs)
+    holds(found, "pause", False, "certified until")
+    holds(found, "listing", True, "To be listed: active, valid until")
+
+
+def test_the_guard_waits(certjobs: Certjobs) -> None:
+    """Who is in a set that the guard refused is not paused until a person approves it."""
+    load(certjobs, ("M", -1, KARI, "HLF"), ("N", -1, KARI, "HLF"))
+    env = {"CERTJOBS_GUARD_COUNT": "1", "CERTJOBS_GUARD_SHARE": "0"}
+    assert certjobs("expiry-check", env=env).exit_code == 4
+    holds(explain(certjobs), "pause", False, "the guard refused", "certjobs approve", "[the rule on mass change]")
+
+
+# Reminders.
+
+
+def test_due_tonight(certjobs: Certjobs) -> None:
+    """Who is due is told the threshold, those that it overtakes, and the next one."""
+    one(certjobs, 10)
+    found = explain(certjobs)
+    holds(found, "reminder", True, "Will be reminded: 10 days left, which the threshold of 14 covers")
+    holds(found, "reminder", True, "Overtaken by it: 30 days", f"next reminder is due on {day(3)}, 7 days")
+    assert found["because"][2]["row"] == {"setting": "CERTJOBS_THRESHOLDS", "value": [30, 14, 7]}
+
+
+def test_reminded_and_reminded_before(certjobs: Certjobs, database: TestDatabase) -> None:
+    """What was decided is told with its run, that day and on later ones, and what it overtook."""
+    one(certjobs, 10)
+    night = certjobs("remind", "--json", env=CONSOLE)
+    found = explain(certjobs)
+    holds(found, "reminder", True, f"threshold of 14 days before {day(10)} was decided that day in run {run_id(night)}")
+    holds(found, "reminder", True, "1 notice owed", "Overtaken by it: 30 days; recorded as superseded")
+    later = explain(certjobs, "--on", day(1))
+    holds(later, "reminder", False, f"already reminded at the threshold of 14 days, on {day(0)} in run")
+    holds(later, "reminder", False, f"The next reminder is due on {day(3)}")
+    row = next(each["row"] for each in later["because"] if each["about"] == "reminder")
+    assert (row["table"], row["threshold_day"], row["status"]) == ("cert_expiry_reminders", 14, "due")
+    assert row["run_id"] == str(database.one("SELECT run_id FROM cert_expiry_reminders WHERE status = 'due'"))
+
+
+def test_a_baseline_counts_as_told(certjobs: Certjobs) -> None:
+    """What a baseline recorded is told as superseded."""
+    one(certjobs, 10)
+    do(certjobs, "remind", "--baseline")
+    holds(explain(certjobs), "reminder", False, "14 days was recorded as superseded", "baseline")
+
+
+def test_too_far_ahead(certjobs: Certjobs) -> None:
+    """Who has more days left than the largest threshold is told the day when the first one is due."""
+    one(certjobs, 40)
+    found = explain(certjobs)
+    holds(found, "reminder", False, "40 days left, more than the thresholds cover (30, 14, 7)")
+    holds(found, "reminder", False, f"The next reminder is due on {day(10)}, 30 days")
+
+
+def test_expiry_overtakes(certjobs: Certjobs) -> None:
+    """Of an expired certification nobody is reminded, and the thresholds are overtaken."""
+    one(certjobs, -1)
+    holds(explain(certjobs), "reminder", False, "expiry has overtaken them")
+
+
+def test_thresholds_of_the_organisation(certjobs: Certjobs) -> None:
+    """An organisation's own thresholds are named as the setting where they count."""
+    one(certjobs, 40)
+    do(certjobs, "orgs", "set", "HLF", "--thresholds", "45,5", *WHY)
+    env = {"CERTJOBS_PER_ORGANISATION_THRESHOLDS": "true"}
+    found = certjobs("explain", "M", "--json", env=env).json()
+    holds(found, "reminder", True, "which the threshold of 45 covers", f"due on {day(35)}, 5 days")
+    holds(explain(certjobs), "reminder", False, "more than the thresholds cover (30, 14, 7)")
+
+
+def test_snoozed(certjobs: Certjobs) -> None:
+    """A snooze is told with whom, which threshold and until when."""
+    one(certjobs, 10)
+    do(
+        certjobs,
+        *("notifications", "snooze", "M", "kari@example.org", "--threshold", "14", "--until", day(5)),
+        *("--reason", "course booked"),
+    )
+    holds(explain(certjobs), "reminder", True, f"not told of the threshold of 14 days before {day(5)}", "snoozed")
+
+
+def test_without_coordinator(certjobs: Certjobs) -> None:
+    """Without a coordinator the fallback address hears it; without either the notice stays owed."""
+    one(certjobs, 10, coordinators="")
+    holds(explain(certjobs), "reminder", True, "no fallback address, so notices stay owed", "[the rule on recipients]")
+    do(certjobs, "orgs", "set", "HLF", "--fallback-address", "post@example.org", *WHY)
+    holds(explain(certjobs), "reminder", True, "notices go to the organisation's fallback address")
+
+
+# The public listing.
+
+
+def test_unknown_to_the_website(certjobs: Certjobs) -> None:
+    """Where the website has acknowledged nothing that is said, and what is on its way."""
+    one(certjobs, 90)
+    found = explain(certjobs)
+    holds(found, "listing", True, "acknowledged nothing about this mentor yet", "[the rule on sending to the website]")
+    holds(found, "listing", True, "Operation 1, which lists them, is on its way: not sent yet")
+
+
+def test_acknowledged(certjobs: Certjobs, portal: Portal) -> None:
+    """What the website acknowledged is told with operation and run; nothing is on its way then."""
+    one(certjobs, 90)
+    portal.knows("M", listed=False)
+    result = sync(certjobs, portal)
+    found = explain(certjobs)
+    holds(found, "listing", True, "that they are listed", f"(operation 1 in run {run_id(result)})")
+    assert "on its way" not in said(found, "listing")[1]
+
+
+def test_the_website_shows_something_else(certjobs: Certjobs, database: TestDatabase) -> None:
+    """Where the website said something else than the rule wants, and nothing is on its way, force-sync is named."""
+    one(certjobs, 90)
+    database.execute("UPDATE sync_queue SET status = 'done', sent = 'restore', finished_at = clock_timestamp()")
+    database.execute("INSERT INTO website_listing (mentor_id, listed) SELECT id, false FROM peer_mentors")
+    holds(explain(certjobs), "listing", True, "not what the rule wants", "certjobs force-sync M")
+
+
+def test_an_operation_that_rests(certjobs: Certjobs, database: TestDatabase) -> None:
+    """An operation that is not due is told with why it failed and when it is due again."""
+    one(certjobs, 90)
+    database.execute(
+        "UPDATE sync_queue SET status = 'failed', failures = 3, last_error = 'The portal was busy.',"
+        " not_before = clock_timestamp() + interval '1 hour'"
+    )
+    found = explain(certjobs)
+    holds(found, "listing", True, "is on its way: The portal was busy; due again")
+    row = found["because"][-1]["row"]
+    assert (row["table"], row["id"], row["status"]) == ("sync_queue", 1, "failed")
+
+
+def test_an_operation_under_way(certjobs: Certjobs, database: TestDatabase) -> None:
+    """An operation under way is told as one that a run has in hand."""
+    one(certjobs, 90)
+    database.execute("UPDATE sync_queue SET status = 'processing', sent = operation")
+    holds(explain(certjobs), "listing", True, "another run has it in hand")
+
+
+def test_an_operation_that_is_dead(certjobs: Certjobs, portal: Portal) -> None:
+    """A dead operation is told with the portal's reason and what to do."""
+    one(certjobs, 90)
+    sync(certjobs, portal, exit_code=3)
+    holds(explain(certjobs), "listing", True, "is dead: the portal answered 404", "certjobs queue retry 1")
+
+
+def test_an_operation_that_the_guard_holds(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """A removal that nothing explains is told as one for the guard, and once refused as one for a person."""
+    one(certjobs, 90)
+    portal.knows("M", listed=False)
+    sync(certjobs, portal)
+    database.execute("UPDATE peer_mentors SET status = 'paused', pause_reason = 'moved'")
+    holds(explain(certjobs), "listing", False, "the next sync asks the guard first", "[the rule on mass change]")
+    sync(certjobs, portal, exit_code=4, env={"CERTJOBS_GUARD_COUNT": "0", "CERTJOBS_GUARD_SHARE": "0"})
+    holds(explain(certjobs), "listing", False, "the guard refused it (set", "waits for a person")
+
+
+# The timeline.
+
+
+def test_the_timeline_of_real_nights(certjobs: Certjobs, portal: Portal) -> None:
+    """After real nights everything that happened stands there in order, with who, why and the short id of the run."""
+    one(certjobs, 10)
+    portal.knows("M", listed=False)
+    first = sync(certjobs, portal)
+    remind = certjobs("remind", "--json", env=CONSOLE)
+    do(certjobs, "certs", "withdraw", "C-M", "--on", day(0), "--reason", "sent back")
+    check = certjobs("expiry-check", "--json", env=CONSOLE)
+    last = sync(certjobs, portal)
+    do(certjobs, "certs", "add", "M", "--ref", "C-NEW", "--issued", day(0), "--expires", day(400), *WHY)
+    do(certjobs, "mentors", "reinstate", "M", "--reason", "renewed")
+    timeline = explain(certjobs)["timeline"]
+    happened = [(each["what"], each["run"]["short"] if each["run"] else None) for each in timeline]
+    assert happened == [
+        ("certification issued", None),
+        ("certification ends", None),
+        ("certification issued", None),
+        ("assigned", None),
+        ("certification added", None),
+        ("restore queued", None),
+        ("restore done", run_id(first)),
+        ("threshold superseded", run_id(remind)),
+        ("reminder due", run_id(remind)),
+        ("reminder notice sent", run_id(remind)),
+        ("certification withdrawn", None),
+        ("remove queued", None),
+        ("expired_cert", run_id(check)),
+        ("pause notice sent", run_id(check)),
+        ("remove done", run_id(last)),
+        ("website acknowledged", run_id(last)),
+        ("certification added", None),
+        ("reinstated", None),
+        ("restore queued", None),
+        ("certification ends", None),
+    ], happened
+    by_what = {each["what"]: each for each in timeline}
+    assert by_what["reinstated"]["reason"] == "renewed"
+    assert by_what["reinstated"]["actor"] == "test"
+    assert by_what["pause notice sent"]["detail"].endswith("kari@example.org")
+    assert by_what["restore queued"]["detail"].endswith("because of reinstated")
+    assert by_what["expired_cert"]["run"]["job"] == "expiry-check"
+    moments = [datetime.fromisoformat(each["at"]) for each in timeline if "T" in each["at"]]
+    assert moments == sorted(moments)
+
+
+def test_a_warning_stands_on_the_timeline(certjobs: Certjobs) -> None:
+    """Who was made active uncertified has a finding there, and it is told when it is cleared."""
+    one(certjobs, -1)
+    do(certjobs, "expiry-check")
+    do(certjobs, "mentors", "reinstate", "M", "--force", *WHY)
+    do(certjobs, "mentors", "pause", "M", *WHY)
+    whats = [each["what"] for each in explain(certjobs)["timeline"]]
+    assert whats.index("finding: warning") < whats.index("finding cleared: warning")
+
+
+def test_people_read_it(certjobs: Certjobs) -> None:
+    """People get the timeline as a table, three questions with their answers, and rule and row of each sentence."""
+    one(certjobs, 10)
+    shown = certjobs("explain", "M").stdout
+    assert "what happened, oldest first (Europe/Oslo)" in shown
+    for line in ("Paused? No.", "Reminded? Yes.", "Listed? Yes.", f"On {day(0)}, today:"):
+        assert line in shown
+    assert "[the rule on expiry; certifications C-M]" in shown
+    assert "setting CERTJOBS_THRESHOLDS 30, 14, 7]" in shown
+
+
+# Other days.
+
+
+def back(database: TestDatabase, days: int) -> None:
+    """Let everything that the audit holds have happened so many days earlier."""
+    with database.connect() as connection:
+        connection.execute("SET session_replication_role = replica")
+        for table in ("certification_events", "roster_events", "mentor_status_events"):
+            connection.execute(
+                f"UPDATE {table} SET occurred_at = occurred_at - make_interval(days => %s)".encode(), [days]
+            )
+        connection.execute("UPDATE mentor_status_events SET effective_on = effective_on - CAST(%s AS integer)", [days])
+
+
+def test_a_day_that_is_over(certjobs: Certjobs, database: TestDatabase) -> None:
+    """Of a past day status, certification and settings are those that the audit tells of, not those of now."""
+    one(certjobs, 20)
+    back(database, 10)
+    do(certjobs, "mentors", "pause", "M", "--reason", "on leave")
+    do(certjobs, "certs", "withdraw", "C-M", "--on", day(-9), *WHY)
+    do(certjobs, "orgs", "set", "HLF", "--no-auto-pause", *WHY)
+    back(database, 5)
+    then = explain(certjobs, "--on", day(-8))
+    holds(then, "pause", False, f"active, and certified until {day(20)} by certification C-M")
+    assert "auto_pause" not in said(then, "pause")[1]
+    holds(then, "listing", True, "To be listed: active")
+    holds(then, "reminder", False, "no run decided that day", "threshold of 30 days")
+    after = explain(certjobs, "--on", day(-4))
+    holds(after, "pause", True, f"Paused by hand, by test on {day(-5)}")
+    holds(after, "listing", False, "paused (on leave)")
+
+
+def test_a_night_that_was_missed(certjobs: Certjobs, database: TestDatabase) -> None:
+    """Of a past day on which an expired mentor was still active it is said that no run had paused them."""
+    one(certjobs, -3)
+    back(database, 10)
+    holds(explain(certjobs, "--on", day(-2)), "pause", False, "Not paused by the end of that day", "no run had done it")
+
+
+def test_a_past_reminder(certjobs: Certjobs, database: TestDatabase) -> None:
+    """Of a past day it is told which reminder was decided on it."""
+    one(certjobs, 20)
+    back(database, 10)
+    do(certjobs, "remind", "--as-of", day(-3), env={"CERTJOBS_NOTIFY_CHANNEL": "none"}) if False else None
+    assert certjobs("remind", "--as-of", day(-3)).exit_code == 0
+    holds(explain(certjobs, "--on", day(-3)), "reminder", True, "the threshold of 30 days", "was decided that day")
+    holds(explain(certjobs, "--on", day(-2)), "reminder", False, "already reminded at the threshold of 30 days")
+    holds(explain(certjobs, "--on", day(-4)), "reminder", False, "no run decided that day")
+
+
+def test_before_the_audit(certjobs: Certjobs) -> None:
+    """Of a day before the audit tells of this mentor it is said that nobody knows."""
+    one(certjobs, 20)
+    found = explain(certjobs, "--on", day(-1))
+    for about in ABOUT:
+        holds(found, about, None, "cannot be known", f"begins on {day(0)}", "[the rule on the past]")
+    assert certjobs("explain", "M", "--on", day(-1)).stdout.count("Not known.") == 3
+
+
+def test_a_day_to_come(certjobs: Certjobs) -> None:
+    """A day to come is as it will be if nothing changes before: paused from the day after the last valid one."""
+    one(certjobs, 10)
+    soon = explain(certjobs, "--on", day(5))
+    holds(soon, "pause", False, "certified until")
+    holds(soon, "reminder", True, "threshold of 7 covers", "a run before that day may be the one")
+    holds(soon, "listing", True, "To be listed")
+    late = explain(certjobs, "--on", day(20))
+    holds(late, "pause", True, f"Will be paused by {day(20)}, from {day(11)} on")
+    holds(late, "reminder", False, "expiry has overtaken them")
+    holds(late, "listing", False, "expired, was valid until")
+
+
+# The command.
+
+
+def test_the_document(certjobs: Certjobs) -> None:
+    """--json gives mentor, day, timeline and reasons, each with its five fields, and every rule by its name."""
+    one(certjobs, 10)
+    found = explain(certjobs, "--on", day(2))
+    assert list(found) == ["mentor", "on", "timeline", "because"]
+    assert (found["mentor"]["mentor_ref"], found["on"]) == ("M", day(2))
+    assert [each["about"] for each in found["because"]] == sorted(
+        (each["about"] for each in found["because"]), key=ABOUT.index
+    )
+    for each in found["because"]:
+        assert list(each) == ["about", "answer", "sentence", "rule", "row"]
+        assert each["rule"] in RULES
+        assert each["row"]
+    for each in found["timeline"]:
+        assert list(each) == ["at", "what", "detail", "reason", "actor", "run", "row"]
+
+
+def test_nothing_is_written_and_nobody_named_in_logs(certjobs: Certjobs, database: TestDatabase) -> None:
+    """No row of any table changes, and neither name nor address reaches stderr."""
+    load(certjobs, ("M", -1, f"{KARI}|{OLA}", "HLF"), ("N", 10, "", "NHF"))
+    do(certjobs, "expiry-check", env=CONSOLE)
+    before = contents(database)
+    for argv in (["M"], ["N", "--json"], ["M", "--on", day(-9)], ["M", "--on", day(99)]):
+        result = certjobs("explain", *argv, env={"CERTJOBS_LOG_LEVEL": "debug"})
+        assert result.exit_code == 0
+        for private in ("@example.org", "Eksempel", "Mentor M"):
+            assert private not in result.stderr
+    assert contents(database) == before
+
+
+def test_an_unknown_mentor(certjobs: Certjobs) -> None:
+    """An unknown reference is wrong usage, and those that look like it are named."""
+    load(certjobs, *((ref, 10, KARI, "HLF") for ref in ("HLF-0042", "HLF-0107", "NHF_1")))
+    for given_, near in (("HLF-0043", "HLF-0042"), ("hlf-107", "HLF-0107"), ("FHL-0042", ""), ("NHF_2", "NHF_1")):
+        result = certjobs("explain", given_)
+        assert result.exit_code == 2, result
+        assert repr(given_) in result.stderr
+        assert (f"There is {near}." if near else "column mentor_ref") in result.stderr, result.stderr
+    assert certjobs("explain", "%").exit_code == 2
+
+
+def test_an_erased_mentor(certjobs: Certjobs) -> None:
+    """Of who was erased nothing is told any more."""
+    one(certjobs, 10)
+    do(certjobs, "mentors", "erase", "M", "--yes", *WHY)
+    result = certjobs("explain", "M")
+    assert result.exit_code == 2
+    assert "erased" in result.stderr
+
+
+def test_the_readme_describes_each_rule() -> None:
+    """Every rule that a sentence can name is described in the README under that name, and no other."""
+    section = (
+        (ROOT / "README.md").read_text(encoding="utf-8").split("\n### The rules by name\n", 1)[1].split("\n#", 1)[0]
+    )
+    assert re.findall(r"^- \*\*(the rule on [^*]+)\*\*", section, re.MULTILINE) == list(RULES)
+
+
+# The nights agree.
+
+MENTORS = st.lists(
+    st.tuples(
+        st.one_of(st.none(), st.integers(-20, 45)), st.sampled_from(["HLF", "HLF", "NHF"]), st.booleans(), st.booleans()
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@settings(max_examples=EXAMPLES)
+@given(mentors=MENTORS, earlier=st.none() | st.integers(1, 12), ahead=st.integers(0, 20))
+def test_the_nights_agree(
+    certjobs: Certjobs,
+    database: TestDatabase,
+    mentors: list[tuple[int | None, str, bool, bool]],
+    earlier: int | None,
+    ahead: int,
+) -> None:
+    """Who is said to be paused and reminded on a day is whom that day's jobs would, and who is listed as the rule says."""
+    clear(database)
+    load(
+        certjobs,
+        *((f"M{n}", days, KARI if told else "", org) for n, (days, org, _, told) in enumerate(mentors)),
+    )
+    for number, (_, _, paused, _) in enumerate(mentors):
+        if paused:
+            do(certjobs, "mentors", "pause", f"M{number}", *WHY)
+    if earlier is not None:
+        for job in ("expiry-check", "remind"):
+            assert certjobs(job, "--as-of", day(-earlier)).exit_code in (0, 3)
+    on = day(ahead)
+    check = certjobs("expiry-check", "--dry-run", "--json", "--as-of", on).json()
+    remind = certjobs("remind", "--dry-run", "--json", "--as-of", on).json()
+    to_pause = {each["mentor_ref"] for each in check["paused"]}
+    to_remind = {each["mentor_ref"] for each in remind["reminders"]}
+    for number, (days, org, _, _) in enumerate(mentors):
+        ref = f"M{number}"
+        found = explain(certjobs, "--on", on, ref=ref)
+        active = found["mentor"]["status"] == "active"
+        assert said(found, "pause")[0] is (not active or ref in to_pause), found
+        assert said(found, "reminder")[0] is (ref in to_remind), found
+        listed = org == "HLF" and active and days is not None and days >= ahead
+        assert said(found, "listing")[0] is listed, found
