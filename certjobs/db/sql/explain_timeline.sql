@@ -10,7 +10,7 @@ WITH who AS MATERIALIZED (
            'certifications' AS source, c.external_ref AS row
       FROM who w JOIN certifications c ON c.mentor_id = w.id
      UNION ALL
-    SELECT (e.day + 1)::timestamp AT TIME ZONE w.time_zone, e.day, 0, 'certification ends', c.external_ref, NULL, NULL, NULL,
+    SELECT (e.day + 1)::timestamp AT TIME ZONE w.time_zone, e.day, -1, 'certification ends', c.external_ref, NULL, NULL, NULL,
            'certifications', c.external_ref
       FROM who w JOIN certifications c ON c.mentor_id = w.id
      CROSS JOIN LATERAL (SELECT certjobs_certification_end(c.expires_on, c.withdrawn_on) AS day) e
