@@ -524,14 +524,51 @@ def test_nothing_is_written_and_nobody_named_in_logs(certjobs: Certjobs, databas
 
 
 def test_an_unknown_mentor(certjobs: Certjobs) -> None:
-    """An unknown reference is wrong usage, and those that look like it are named."""
+    """An unknown reference is wrong usage, and those that look like it are named: a letter away, case aside."""
     load(certjobs, *((ref, 10, KARI, "HLF") for ref in ("HLF-0042", "HLF-0107", "NHF_1")))
-    for given_, near in (("HLF-0043", "HLF-0042"), ("hlf-107", "HLF-0107"), ("FHL-0042", ""), ("NHF_2", "NHF_1")):
-        result = certjobs("explain", given_)
+    alike = {
+        "HLF-0043": "HLF-0042",
+        "hlf-107": "HLF-0107",
+        "LHF-0107": "HLF-0107",
+        "HLF-00042": "HLF-0042",
+        "NHF_": "NHF_1",
+        "HLF-01": "HLF-0107",
+    }
+    for unknown, near in alike.items():
+        result = certjobs("explain", unknown)
         assert result.exit_code == 2, result
-        assert repr(given_) in result.stderr
-        assert (f"There is {near}." if near else "column mentor_ref") in result.stderr, result.stderr
-    assert certjobs("explain", "%").exit_code == 2
+        assert repr(unknown) in result.stderr
+        assert f"There is {near}" in result.stderr, result.stderr
+    for unknown in ("%", "Qqqq", "", "x" * 500):
+        result = certjobs("explain", unknown)
+        assert result.exit_code == 2, result
+        assert "There is no mentor" in result.stderr
+        assert "There is HLF" not in result.stderr, result.stderr
+
+
+def test_days_that_no_calendar_holds(certjobs: Certjobs, database: TestDatabase) -> None:
+    """A certification without end, and one that an application keeps till the end of time, are told of as they are."""
+    one(certjobs, 10)
+    database.execute("UPDATE certifications SET expires_on = '9999-12-31', issued_on = '0001-01-01'")
+    holds(explain(certjobs), "pause", "no", "certified until 9999-12-31")
+    database.execute("UPDATE certifications SET expires_on = 'infinity'")
+    found = explain(certjobs)
+    holds(found, "pause", "no", "certified until a day without end")
+    holds(found, "reminder", "no", "days without end, more than the thresholds cover")
+    holds(found, "listing", "yes", "active, valid without end")
+    assert explain(certjobs, "--on", "9999-12-30")["on"] == "9999-12-30"
+    assert explain(certjobs, "--on", "0001-01-02")["because"][0]["answer"] is None
+
+
+def test_who_moved(certjobs: Certjobs, database: TestDatabase) -> None:
+    """Of a day before a move to another organisation it is told what that one wanted."""
+    load(certjobs, ("M", 90, KARI, "HLF"), ("N", 90, KARI, "NHF"))
+    back(database, 10)
+    do(certjobs, "mentors", "move", "M", "--chapter", "Eksempeldal", "--org", "NHF", "--create", *WHY)
+    holds(explain(certjobs, "--on", day(-2)), "listing", "yes", "To be listed: active")
+    found = explain(certjobs)
+    holds(found, "listing", "no", "NHF is not synchronised", "Operation 2, which takes them off, is on its way")
+    assert "moved to another organisation" in [each["detail"] for each in found["timeline"]]
 
 
 def test_an_erased_mentor(certjobs: Certjobs) -> None:

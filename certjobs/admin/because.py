@@ -219,7 +219,7 @@ def _expired(asked: Asked) -> list[Because]:
         reasons = _Reasons("pause", answer=False)
         reasons.add(
             f"Not paused, though {ended}: the guard refused to pause so many at once (set {guarded['hash']}), and"
-            f" waits for a person: `certjobs approve {guarded['hash']} --reason TEXT`.",
+            f" waits for a person, or until few enough are left: `certjobs approve {guarded['hash']} --reason TEXT`.",
             MASS_CHANGE,
             {"table": "guarded_sets", **guarded},
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from string import ascii_uppercase, digits
 from typing import TYPE_CHECKING
 
 from certjobs.admin.because import Asked, Because, because
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 MOST = 1000  # entries of a timeline
 NEAR = 5  # references that an error names
-LONGEST = 40  # characters of a reference that others are compared with
+ALIKE = 0.6  # of 1, how much they look like the one given
+LONGEST = 20  # characters of a reference that others are compared with
+LETTERS = f"{digits}{ascii_uppercase}-_./ "
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,8 @@ def _mentor(store: Store, ref: str) -> MentorState:
     found = store.mentors.find(ref, lock=False)
     if found is not None:
         return found
-    near = get_close_matches(ref, store.explanations.near(_patterns(ref[:LONGEST]), 50), NEAR, 0)
+    known = {each.lower(): each for each in store.explanations.near(ref, _a_letter_away(ref), NEAR)}
+    near = [known[each] for each in get_close_matches(ref.lower(), known, NEAR, ALIKE)]
     hint = "References are those of the roster file's column mentor_ref: `certjobs mentors list`."
     if near:
         hint = f"There is {', '.join(near)}. {hint}"
@@ -81,17 +85,14 @@ def _mentor(store: Store, ref: str) -> MentorState:
     raise UsageError(msg, hint=hint)
 
 
-def _patterns(ref: str) -> list[str]:
-    """Return patterns of LIKE for what is a letter away: one other, one more, one less, two that changed places."""
-    letters = ["\\" + letter if letter in "\\%_" else letter for letter in ref]
-    found = ["".join(letters) + "_%"] if letters else []
-    for position in range(len(letters)):
-        before, after = letters[:position], letters[position + 1 :]
-        found += [
-            "".join([*before, "_", *after]),
-            "".join([*before, "_", *letters[position:]]),
-            "".join(before + after),
-        ]
-        if after:
-            found.append("".join([*before, after[0], letters[position], *after[1:]]))
-    return [each for each in found if each]
+def _a_letter_away(ref: str) -> list[str]:
+    """Return what is a letter away, case aside: one other, one more, one less, or two that changed places."""
+    found: set[str] = set()
+    for each in {ref[:LONGEST], ref[:LONGEST].upper()}:
+        found.add(each)
+        for position in range(len(each) + 1):
+            before, after = each[:position], each[position:]
+            found |= {before + letter + after for letter in LETTERS}
+            found |= {before + letter + after[1:] for letter in LETTERS}
+            found |= {before + after[1:], before + after[1:2] + after[:1] + after[2:]}
+    return sorted(found)

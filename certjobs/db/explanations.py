@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -11,10 +12,11 @@ from certjobs.db.sqlfiles import statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import date, datetime
+    from datetime import datetime
     from uuid import UUID
 
 _READ_ONLY = sa.text("SET TRANSACTION READ ONLY")
+_FIRST, _LAST = date(1, 1, 3), date(9999, 12, 30)  # days that are a moment in every time zone, as Python counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,11 @@ class Explanations:
 
     def timeline(self, mentor_id: int, limit: int) -> Sequence[Entry]:
         """Return everything that is written about a mentor, oldest first; of more than ``limit`` the newest."""
-        rows = self._connection.execute(statement("explain_timeline"), {"mentor_id": mentor_id, "limit": limit})
+        values = {"mentor_id": mentor_id, "limit": limit, "first": _FIRST, "last": _LAST}
+        rows = self._connection.execute(statement("explain_timeline"), values)
         return [Entry(*row) for row in rows]
 
-    def near(self, patterns: Sequence[str], limit: int) -> Sequence[str]:
-        """Return references that match one of some patterns of LIKE, case aside, at most ``limit``."""
-        values = {"patterns": list(patterns), "limit": limit}
+    def near(self, ref: str, candidates: Sequence[str], limit: int) -> Sequence[str]:
+        """Return which candidates are references, and the references next to one in order, ``limit`` on each side."""
+        values = {"ref": ref, "candidates": list(candidates), "limit": limit}
         return self._connection.scalars(statement("near_references"), values).all()

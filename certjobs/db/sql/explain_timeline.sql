@@ -1,17 +1,18 @@
 -- Everything that is written about one mentor, oldest first; of what is too much, the newest. A day of a certification begins
--- when it is issued or withdrawn, and is over when it ends.
+-- when it is issued, and is over when it ends.
 WITH who AS MATERIALIZED (
     SELECT m.id, o.time_zone, o.fallback_address
       FROM peer_mentors m JOIN organisations o ON o.id = m.organisation_id
      WHERE m.id = :mentor_id
 ), entry AS (
-    SELECT c.issued_on::timestamp AT TIME ZONE w.time_zone AS at, c.issued_on AS day, 0 AS place, 'certification issued' AS what,
+    SELECT greatest(c.issued_on, CAST(:first AS date))::timestamp AT TIME ZONE w.time_zone AS at, c.issued_on AS day, 0 AS place, 'certification issued' AS what,
            c.external_ref AS detail, NULL AS reason, NULL AS actor, CAST(NULL AS uuid) AS run_id,
            'certifications' AS source, c.external_ref AS row
       FROM who w JOIN certifications c ON c.mentor_id = w.id
      UNION ALL
-    SELECT (e.day + 1)::timestamp AT TIME ZONE w.time_zone, e.day, -1, 'certification ends', c.external_ref, NULL, NULL, NULL,
-           'certifications', c.external_ref
+    SELECT least(e.day + 1, CAST(:last AS date))::timestamp AT TIME ZONE w.time_zone, e.day, -1, 'certification ends',
+           c.external_ref || coalesce(', withdrawn from ' || c.withdrawn_on, ''), NULL, NULL, NULL, 'certifications',
+           c.external_ref
       FROM who w JOIN certifications c ON c.mentor_id = w.id
      CROSS JOIN LATERAL (SELECT certjobs_certification_end(c.expires_on, c.withdrawn_on) AS day) e
      WHERE isfinite(e.day)

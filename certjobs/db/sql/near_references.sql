@@ -1,6 +1,6 @@
--- References that look like one that does not exist: those that begin as it does, or end so, case aside.
-SELECT m.external_ref
-  FROM peer_mentors m
- WHERE m.external_ref ILIKE ANY (CAST(:patterns AS text[]))
- ORDER BY m.external_ref COLLATE "C"
- LIMIT :limit
+-- References that look like one that does not exist: those of some that there are, and its neighbours in the order of the index.
+SELECT m.external_ref FROM peer_mentors m WHERE m.external_ref = ANY (CAST(:candidates AS text[]))
+ UNION
+(SELECT m.external_ref FROM peer_mentors m WHERE m.external_ref > :ref ORDER BY m.external_ref LIMIT :limit)
+ UNION
+(SELECT m.external_ref FROM peer_mentors m WHERE m.external_ref < :ref ORDER BY m.external_ref DESC LIMIT :limit)
