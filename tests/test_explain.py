@@ -330,6 +330,30 @@ def test_an_operation_under_way(certjobs: Certjobs, database: TestDatabase) -> N
     holds(explain(certjobs), "listing", "yes", "another run has it in hand")
 
 
+def test_an_operation_behind_another(certjobs: Certjobs, database: TestDatabase) -> None:
+    """What came after an operation under way waits for it, and what is the opposite of an unanswered one waits too."""
+    one(certjobs, 90)
+    database.execute("UPDATE sync_queue SET status = 'processing', sent = operation")
+    database.execute("UPDATE peer_mentors SET status = 'paused', pause_reason = 'moved'")
+    database.execute("UPDATE sync_queue SET explained = true WHERE status = 'pending'")
+    holds(
+        explain(certjobs), "listing", "no", "Operation 2, which takes them off", "an earlier operation of this mentor"
+    )
+    database.execute(
+        "UPDATE sync_queue SET status = 'superseded', unsure_until = clock_timestamp() + interval '5 minutes'"
+        " WHERE status = 'processing'"
+    )
+    holds(explain(certjobs), "listing", "no", "an earlier request was not answered")
+
+
+def test_an_operation_that_is_overtaken_by_the_day(certjobs: Certjobs, database: TestDatabase) -> None:
+    """Where the rule wants the opposite of what was queued by now, it is said that this is what is sent."""
+    one(certjobs, 90)
+    database.execute("ALTER TABLE peer_mentors DISABLE TRIGGER certjobs_queue_changes")
+    database.execute("UPDATE certifications SET expires_on = current_date - 2")
+    holds(explain(certjobs), "listing", "no", "Operation 1, which lists them", "the rule wants the opposite")
+
+
 def test_an_operation_that_is_dead(certjobs: Certjobs, portal: Portal) -> None:
     """A dead operation is told with the portal's reason and what to do."""
     one(certjobs, 90)
@@ -466,6 +490,21 @@ def test_a_past_reminder(certjobs: Certjobs, database: TestDatabase) -> None:
     holds(explain(certjobs, "--on", day(-3)), "reminder", "yes", "the threshold of 30 days", "was decided that day")
     holds(explain(certjobs, "--on", day(-2)), "reminder", "no", "already reminded at the threshold of 30 days")
     holds(explain(certjobs, "--on", day(-4)), "reminder", "no", "no run decided that day")
+
+
+def test_what_the_website_had_said_by_then(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """Of a past day it is told what the website had acknowledged by its end, and nothing of what is on its way now."""
+    one(certjobs, 90)
+    portal.knows("M", listed=False)
+    sync(certjobs, portal)
+    back(database, 10)
+    database.execute("UPDATE sync_queue SET finished_at = finished_at - interval '3 days'")
+    do(certjobs, "mentors", "pause", "M", "--reason", "on leave")
+    holds(explain(certjobs, "--on", day(-4)), "listing", "yes", "acknowledged nothing about this mentor by then")
+    then = explain(certjobs, "--on", day(-3))
+    holds(then, "listing", "yes", f"The website acknowledged on {day(-3)}", "that they are listed (operation 1")
+    assert "Operation 2" not in said(then, "listing")[1]
+    holds(explain(certjobs), "listing", "no", "Operation 2, which takes them off")
 
 
 def test_before_the_audit(certjobs: Certjobs) -> None:

@@ -33,6 +33,7 @@ MASS_CHANGE = "the rule on mass change"
 PAST = "the rule on the past"
 RULES = (EXPIRY, PAUSING, RENEWALS, REMINDERS, RECIPIENTS, LISTING, SENDING, MASS_CHANGE, PAST)
 SHORT = 8  # characters of a run's id
+LISTS_OTHERWISE = {"remove": "listed", "restore": "not listed"}  # the answer that an operation is the opposite of
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,7 +439,9 @@ def _operation(asked: Asked, reasons: _Reasons, state: ListingState) -> None:
                 if guarded and not guarded["approved"]
                 else "no pause by expiry-check explains it, so the next sync asks the guard first"
             )
-        reasons.add(f"Operation {state.operation_id}, {what}, is on its way: {waiting}.", rule, row)
+        other = asked.on == asked.today and asked.day.listing == LISTS_OTHERWISE[state.operation or "remove"]
+        opposite = " By now the rule wants the opposite, and that is what is sent." if other else ""
+        reasons.add(f"Operation {state.operation_id}, {what}, is on its way: {waiting}.{opposite}", rule, row)
     elif asked.day.website is not None and asked.day.listing != "not ours":
         _disagreement(asked, reasons)
 
