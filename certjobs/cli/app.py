@@ -25,6 +25,7 @@ Examples:
   certjobs roster import mentors.csv --dry-run   what a file would change
   certjobs expiry-check --dry-run                whom tonight would pause
   certjobs remind --dry-run                      whose coordinators tonight would warn
+  certjobs explain HLF-0042                      why one mentor is not listed
   certjobs runs --failed                         what went wrong lately
 
 """ + exits(*ExitCode)
@@ -78,6 +79,7 @@ _MODULES = {
     "retention": "jobs",
     "run": "jobs",
     "runs": "runs",
+    "explain": "explain",
     "approve": "guard",
     "demo": "local",
     "simulator": "local",

@@ -270,6 +270,7 @@ class ListingState:
     free: bool | None
     under_way: bool
     unsure_until: datetime | None
+    operation_id: int | None
 
 
 class Operations:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from certjobs.db.certifications import Certifications
     from certjobs.db.coordinators import Coordinators
+    from certjobs.db.explanations import Explanations
     from certjobs.db.guarded_sets import GuardedSets
     from certjobs.db.history import History
     from certjobs.db.mentors import Mentors
@@ -101,6 +102,13 @@ class Store:
         from certjobs.db.coordinators import Coordinators
 
         return Coordinators(self._connection)
+
+    @cached_property
+    def explanations(self) -> Explanations:
+        """What explains one mentor; from here on the unit of work only reads."""
+        from certjobs.db.explanations import Explanations
+
+        return Explanations(self._connection)
 
     @cached_property
     def history(self) -> History:

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from certjobs.domain.days import local
+from certjobs.domain.listing import waits, why
 from certjobs.domain.outcome import Outcome, worst
 from certjobs.domain.roster_row import canonical
 from certjobs.domain.syncing import PUBLIC_AFTER
@@ -260,23 +261,17 @@ def _plain(state: ListingState) -> dict[str, Any]:
 
 def _why(state: ListingState) -> str:
     """Return why the rule wants what it wants, in words."""
-    until = state.certification_expiry
     if state.gone:
         return "erased"
-    if state.rule == "not ours":
-        left = state.operation_organisation
-        return (
-            f"left {left} for {state.organisation}, which is not synchronised"
-            if left
-            else (f"{state.organisation} is not synchronised")
-        )
-    if state.rule == "listed":
-        return f"active, valid until {until}" if until else "active, valid without end"
-    if state.status != "active":
-        return f"paused ({state.pause_reason})" if state.pause_reason else "paused"
-    if not state.certified:
-        return "no certification"
-    return f"expired, was valid until {until}" if until else "expired"
+    return why(
+        state.rule,
+        organisation=state.organisation,
+        status=state.status,
+        pause_reason=state.pause_reason,
+        certified=state.certified,
+        until=state.certification_expiry,
+        left=state.operation_organisation,
+    )
 
 
 def _answer(state: ListingState) -> str | None:
@@ -293,16 +288,12 @@ def _answer(state: ListingState) -> str | None:
 
 
 def _open_because(state: ListingState) -> str:
-    if state.operation_status == "processing":
-        return "another run has it in hand"
-    if not state.free:
-        return "the guard waits for a person"
-    if state.under_way:
-        return "another run has an earlier operation of this mentor in hand"
-    if state.unsure_until is not None:
-        until = local(state.unsure_until, state.time_zone)
-        return f"an earlier request was not answered; this one waits until it is surely over, {until:%H:%M %Z}"
-    words = state.last_error or "not sent yet"
-    if state.not_before is not None:
-        words = f"{words.rstrip('.')}; due again {local(state.not_before, state.time_zone):%H:%M %Z}"
-    return words
+    return waits(
+        status=state.operation_status or "",
+        free=bool(state.free),
+        under_way=state.under_way,
+        unsure_until=state.unsure_until,
+        not_before=state.not_before,
+        last_error=state.last_error,
+        time_zone=state.time_zone,
+    )

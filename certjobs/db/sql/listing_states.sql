@@ -10,13 +10,14 @@ SELECT coalesce(m.external_ref, t.ref) AS mentor_ref, m.id IS NULL AS gone, o.co
        q.explained OR q.let_through_at IS NOT NULL OR q.operation = 'restore' AS free,
        EXISTS (SELECT 1 FROM sync_queue p WHERE p.mentor_id = t.mentor_id AND p.status = 'processing') AS under_way,
        (SELECT max(p.unsure_until) FROM sync_queue p
-         WHERE p.mentor_id = t.mentor_id AND p.unsure_until > clock_timestamp() AND p.sent <> q.operation) AS unsure_until
+         WHERE p.mentor_id = t.mentor_id AND p.unsure_until > clock_timestamp() AND p.sent <> q.operation) AS unsure_until,
+       q.id AS operation_id
   FROM unnest(CAST(:mentors AS bigint[]), CAST(:refs AS text[]), CAST(:operations AS bigint[]))
        WITH ORDINALITY AS t (mentor_id, ref, operation_id, position)
   LEFT JOIN peer_mentors m ON m.id = t.mentor_id
   LEFT JOIN organisations o ON o.id = m.organisation_id
   LEFT JOIN LATERAL (
-      SELECT p.organisation_id, p.operation, p.status, p.sent, p.outcome, p.last_error, p.finished_at, p.not_before,
+      SELECT p.id, p.organisation_id, p.operation, p.status, p.sent, p.outcome, p.last_error, p.finished_at, p.not_before,
              p.explained, p.let_through_at
         FROM sync_queue p
        WHERE p.mentor_id = t.mentor_id AND p.id >= t.operation_id AND p.status <> 'superseded'
