@@ -25,6 +25,7 @@ Examples:
   certjobs roster import mentors.csv --dry-run   what a file would change
   certjobs expiry-check --dry-run                whom tonight would pause
   certjobs remind --dry-run                      whose coordinators tonight would warn
+  certjobs forecast                              the coming nights
   certjobs runs --failed                         what went wrong lately
 
 """ + exits(*ExitCode)
@@ -79,6 +80,7 @@ _MODULES = {
     "run": "jobs",
     "runs": "runs",
     "approve": "guard",
+    "forecast": "forecast",
     "demo": "local",
     "simulator": "local",
 }

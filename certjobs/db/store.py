@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from certjobs.db.certifications import Certifications
     from certjobs.db.coordinators import Coordinators
+    from certjobs.db.forecasts import Forecasts
     from certjobs.db.guarded_sets import GuardedSets
     from certjobs.db.history import History
     from certjobs.db.mentors import Mentors
@@ -101,6 +102,13 @@ class Store:
         from certjobs.db.coordinators import Coordinators
 
         return Coordinators(self._connection)
+
+    @cached_property
+    def forecasts(self) -> Forecasts:
+        """What the coming nights will do."""
+        from certjobs.db.forecasts import Forecasts
+
+        return Forecasts(self._connection)
 
     @cached_property
     def history(self) -> History:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from certjobs.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -44,3 +46,19 @@ def check_thresholds(given: Sequence[int]) -> tuple[int, ...]:
         msg = f"{days[0]} days are more than ten years"
         raise ValueError(msg)
     return tuple(days)
+
+
+def thresholds_of(organisation: str, own: Sequence[int] | None, general: tuple[int, ...]) -> tuple[int, ...]:
+    """Return an organisation's own thresholds where it has some, else those of the settings.
+
+    Raises ConfigurationError where its own are no list of days.
+    """
+    if own is None:
+        return general
+    try:
+        return check_thresholds(own)
+    except ValueError as exc:
+        msg = f"The organisation {organisation} has thresholds that are no list of days: {exc}."
+        raise ConfigurationError(
+            msg, hint=f"Set them, as in `certjobs orgs set {organisation} --thresholds 30,14,7 --reason TEXT`."
+        ) from None

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from certjobs.domain.delivery import PAUSE, REMINDER
 from certjobs.domain.outcome import Outcome, worst
 from certjobs.domain.text import counted
-from certjobs.domain.thresholds import DECIDED_FOR_ALL, check_thresholds
-from certjobs.errors import CertjobsError, ConfigurationError, ExitCode, StatementFailed
+from certjobs.domain.thresholds import DECIDED_FOR_ALL, thresholds_of
+from certjobs.errors import CertjobsError, ExitCode, StatementFailed
 from certjobs.jobs.delivery import Delivered, deliver
 
 if TYPE_CHECKING:
@@ -73,15 +73,8 @@ def remind(ctx: JobContext[RemindOptions]) -> Outcome:
 
 
 def _plan(ctx: JobContext[RemindOptions], organisation: Organisation) -> Plan:
-    thresholds = ctx.options.thresholds
-    if ctx.options.per_organisation_thresholds and organisation.thresholds is not None:
-        try:
-            thresholds = check_thresholds(organisation.thresholds)
-        except ValueError as exc:
-            msg = f"The organisation {organisation.code} has thresholds that are no list of days: {exc}."
-            raise ConfigurationError(
-                msg, hint=f"Set them, as in `certjobs orgs set {organisation.code} --thresholds 30,14,7 --reason TEXT`."
-            ) from None
+    own = organisation.thresholds if ctx.options.per_organisation_thresholds else None
+    thresholds = thresholds_of(organisation.code, own, ctx.options.thresholds)
     return Plan(organisation, ctx.today(organisation), thresholds)
 
 
