@@ -137,8 +137,8 @@ def _table(found: Forecast, groups: Sequence[Group], by: str) -> None:
     reminder, pause = BLOCKS if "utf" in (sys.stdout.encoding or "").lower() else PLAIN
     for row, each in zip(numbers, groups, strict=True):
         row.append(_bar(sum(each.reminders.values()), each.pauses + each.guarded, most, cells, (reminder, pause)))
-    headings.append(f"{reminder} reminders {pause} pauses")
-    table(f"What the coming nights will do, by {by}", headings, numbers)
+    headings.append("")
+    table(f"What the coming nights will do, by {by} ({reminder} reminders, {pause} pauses)", headings, numbers)
 
 
 def _days(threshold: int) -> str:
@@ -194,5 +194,5 @@ def _asks(asked: Sequence[Asked], guarded: int) -> Sequence[str]:
         for each in list(firsts.values())[:ASKED_SHOWN]
     ]
     if said:
-        said.append(f"Until somebody approves, {counted(guarded, 'pause')} will wait.")
+        said.append(f"It asks again every night, and {counted(guarded, 'pause')} will wait until somebody approves.")
     return said
