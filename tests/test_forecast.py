@@ -157,9 +157,7 @@ def arrange(certjobs: Certjobs, database: TestDatabase, roster: Sequence[Case], 
     with database.connect() as connection:
         for code, (auto_pause, remind) in zip(("NHF", "LHL"), given_rules.flags, strict=True):
             own = None if given_rules.own is None else [int(each) for each in given_rules.own.split(",")]
-            connection.execute(
-                "INSERT INTO organisations (code, name) VALUES (%s, %s) ON CONFLICT DO NOTHING", [code, code]
-            )
+            connection.execute("INSERT INTO organisations (code) VALUES (%s) ON CONFLICT DO NOTHING", [code])
             connection.execute(
                 "UPDATE organisations SET auto_pause = %s, remind = %s, thresholds = %s WHERE code = %s",
                 [auto_pause, remind, own if code == "LHL" else None, code],
@@ -405,6 +403,7 @@ def test_the_chart_fits_a_pipe(certjobs: Certjobs, database: TestDatabase, by: s
     assert bars
     assert max(line.count("█") + line.count("▒") for line in bars) >= render_forecast.SHORTEST_BAR
     assert all(len(line) <= 110 for line in bars)
+    assert len(bars) == len(forecast(certjobs, database, "--by", by)["groups"])  # no bar is broken into two lines
 
 
 def test_a_day_in_the_future_and_wrong_usage(certjobs: Certjobs, database: TestDatabase) -> None:

@@ -132,7 +132,7 @@ def _table(found: Forecast, groups: Sequence[Group], by: str) -> None:
         GAP + max(len(heading), *(len(str(row[place] or "-")) for row in numbers))
         for place, heading in enumerate(headings)
     )
-    cells = max(SHORTEST_BAR, min(LONGEST_BAR, width() - taken - GAP))
+    cells = max(SHORTEST_BAR, min(LONGEST_BAR, width() - taken - GAP - 1))
     most = max(_size(each) for each in groups)
     reminder, pause = BLOCKS if "utf" in (sys.stdout.encoding or "").lower() else PLAIN
     for row, each in zip(numbers, groups, strict=True):

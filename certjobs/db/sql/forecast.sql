@@ -30,7 +30,7 @@ WITH night AS (
      WHERE CAST(:auto_pause AS boolean)
        AND m.organisation_id = :organisation_id
        AND m.status = 'active'
-), event AS (
+), event AS MATERIALIZED (
     SELECT d.day, d.mentor_id, d.threshold_day, false AS approved FROM due d
      UNION ALL
     SELECT x.day, x.mentor_id, NULL,
@@ -39,12 +39,16 @@ WITH night AS (
                       AND a.mentor_id = x.mentor_id
                       AND a.certification_expiry = x.certification_expiry)
       FROM expired x
+), mentor AS MATERIALIZED (
+    SELECT d.mentor_id, m.*
+      FROM (SELECT DISTINCT e.mentor_id FROM event e) d
+     CROSS JOIN LATERAL (SELECT p.external_ref, p.chapter_id,
+                                ARRAY(SELECT a.coordinator_id FROM coordinator_assignments a
+                                       WHERE a.mentor_id = p.id ORDER BY a.coordinator_id) AS coordinator_ids
+                           FROM peer_mentors p WHERE p.id = d.mentor_id OFFSET 0) m
 )
-SELECT e.day, e.threshold_day, m.external_ref AS mentor_ref, m.chapter, e.approved, m.coordinator_ids
+SELECT e.day, e.threshold_day, m.external_ref AS mentor_ref, ch.name AS chapter, e.approved, m.coordinator_ids
   FROM event e
- CROSS JOIN LATERAL (SELECT p.external_ref,
-                            (SELECT ch.name FROM chapters ch WHERE ch.id = p.chapter_id) AS chapter,
-                            ARRAY(SELECT a.coordinator_id FROM coordinator_assignments a
-                                   WHERE a.mentor_id = p.id ORDER BY a.coordinator_id) AS coordinator_ids
-                       FROM peer_mentors p WHERE p.id = e.mentor_id OFFSET 0) m
+  JOIN mentor m ON m.mentor_id = e.mentor_id
+  JOIN chapters ch ON ch.id = m.chapter_id
  ORDER BY e.day, e.threshold_day DESC NULLS LAST, m.external_ref COLLATE "C"
