@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("date", "event", "threshold", "mentor_ref", "organisation", "chapter")
 HEADINGS = {"day": ("night",), "chapter": ("org", "chapter"), "coordinator": ("name", "address")}
-LONGEST_BAR, SHORTEST_BAR = 50, 10
+LONGEST_BAR, SHORTEST_BAR = 50, 6
 GAP = 3  # between the columns of a table
 BLOCKS, PLAIN = ("█", "▒"), ("#", "-")
 ASKED_SHOWN = 3
