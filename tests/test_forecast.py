@@ -6,10 +6,11 @@ import csv
 import io
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -392,6 +393,23 @@ def test_a_mentor_without_coordinators_is_nobodys(certjobs: Certjobs, database: 
     load(certjobs, Mentor("A", 7, coordinators=""))
     (group,) = forecast(certjobs, database, "--days", "1", "--by", "coordinator")["groups"]
     assert (group["name"], group["address"], group["notices"]) == ("nobody (HLF)", None, 1)
+
+
+def test_each_organisation_begins_on_its_own_day(certjobs: Certjobs, database: TestDatabase) -> None:
+    """At one moment the first night in Oslo is a day later than in New York, and each has its own threshold reached."""
+    moment = datetime(2026, 7, 1, 22, 30, tzinfo=UTC)
+    end = (date(2026, 8, 1) - TODAY).days
+    load(certjobs, Mentor("A", end), Mentor("B", end, organisation="NHF"))
+    database.execute("UPDATE organisations SET remind = true, time_zone = 'America/New_York' WHERE code = 'NHF'")
+    with time_machine.travel(moment, tick=True):
+        result = certjobs("forecast", "--json", "--days", "2", url=database.job_url)
+    found = result.json()
+    assert {each["organisation"]: each["today"] for each in found["organisations"]} == {
+        "HLF": "2026-07-02",
+        "NHF": "2026-07-01",
+    }
+    assert (found["first"], found["last"]) == ("2026-07-01", "2026-07-03")
+    assert foretold(found) == {"2026-07-02": Counter([("reminder", "A", 30), ("reminder", "B", 30)])}
 
 
 @pytest.mark.parametrize("by", ["day", "chapter", "coordinator"])
