@@ -26,6 +26,7 @@ Examples:
   certjobs expiry-check --dry-run                whom tonight would pause
   certjobs remind --dry-run                      whose coordinators tonight would warn
   certjobs explain HLF-0042                      why one mentor is not listed
+  certjobs forecast                              the coming nights
   certjobs runs --failed                         what went wrong lately
 
 """ + exits(*ExitCode)
@@ -81,6 +82,7 @@ _MODULES = {
     "runs": "runs",
     "explain": "explain",
     "approve": "guard",
+    "forecast": "forecast",
     "demo": "local",
     "simulator": "local",
 }

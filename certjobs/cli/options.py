@@ -30,6 +30,15 @@ AsOf = Annotated[
         help="The day to take for today, as 2026-11-22. A day to come needs --dry-run or --local.",
     ),
 ]
+AnyDay = Annotated[
+    datetime | None,
+    typer.Option(
+        "--as-of",
+        formats=["%Y-%m-%d"],
+        metavar="DATE",
+        help="The day to take for today, as 2026-11-22; past or to come.",
+    ),
+]
 CREDENTIALS = "--credentials"
 STDIN = "-"
 ASKED_FOR = ""  # the option without a file

@@ -29,6 +29,11 @@ def _console() -> Console:
     return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
 
 
+def width() -> int:
+    """Return how many characters a line of a table may have."""
+    return _console().width
+
+
 def table(title: str, headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table; one whose headings are all empty is shown without them."""
     from rich import box

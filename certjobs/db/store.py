@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from certjobs.db.certifications import Certifications
     from certjobs.db.coordinators import Coordinators
     from certjobs.db.explanations import Explanations
+    from certjobs.db.forecasts import Forecasts
     from certjobs.db.guarded_sets import GuardedSets
     from certjobs.db.history import History
     from certjobs.db.mentors import Mentors
@@ -109,6 +110,13 @@ class Store:
         from certjobs.db.explanations import Explanations
 
         return Explanations(self._connection)
+
+    @cached_property
+    def forecasts(self) -> Forecasts:
+        """What the coming nights will do."""
+        from certjobs.db.forecasts import Forecasts
+
+        return Forecasts(self._connection)
 
     @cached_property
     def history(self) -> History:
