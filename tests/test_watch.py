@@ -326,26 +326,31 @@ def test_ended_in_mid_batch(world: World, number: signal.Signals, exit_code: int
     assert f"exit {exit_code}" in watcher.lines()[-1]
 
 
-def test_killed_in_mid_batch(world: World) -> None:
+@pytest.mark.parametrize("others", [0, 4])
+def test_killed_in_mid_batch(world: World, others: int) -> None:
     """What a killed watcher had in hand another takes over when the lease is over, without being told; all is sent."""
     stall = world.portal.fault("stall", "batch", count=1)
     first = world.watch()
-    world.changes(PAUSE, *world.refs)
+    world.changes(PAUSE, *world.refs[: BATCH + others])
     assert stall.reached.wait(30)
     first.process.kill()
     first.process.wait()
     nobody_connected(world.database)
     world.portal.simulator.faults.clear()
-    assert account(world.database) == {"processing": BATCH, "pending": 9 - BATCH}
+    assert account(world.database) == {"processing": BATCH} | ({"pending": others} if others else {})
     second = world.watch()
-    eventually(world.database, "SELECT count(*) = %s FROM sync_queue WHERE status = 'done'", 9 - BATCH)
+    eventually(world.database, "SELECT count(*) = %s FROM sync_queue WHERE status = 'done'", others)
+    for _ in for_a_while(0.5):
+        assert len(runs(world.database)) == (2 if others else 1)
     world.database.execute(OVER)
-    world.lists()
+    world.lists(*world.refs[BATCH + others :])
     assert second.end() == 143
-    assert account(world.database) == {"done": 9}
-    assert runs(world.database)[0].status == "abandoned"
-    assert {row.status for row in runs(world.database)[1:]} <= {"succeeded", "partial"}
-    assert (world.portal.watch.at_once, sum(row.counts.get("done", 0) for row in runs(world.database))) == ([], 9)
+    assert account(world.database) == {"done": BATCH + others}
+    dead, *alive = runs(world.database)
+    assert dead.status == "abandoned"
+    assert {row.status for row in alive} <= {"succeeded", "partial"}
+    assert sum(row.counts["done"] for row in alive) == BATCH + others
+    assert world.portal.watch.at_once == []
 
 
 # What is away and comes back.
@@ -444,12 +449,14 @@ def test_the_secret_is_rotated(world: World) -> None:
 
 
 def test_the_secret_is_away_for_a_moment(world: World) -> None:
-    """While the file of the secret is missing it waits, and there is no row of that."""
-    watcher = world.watch()
+    """While the file of the secret is missing it waits, its heartbeat goes on, and there is no row of that."""
+    beat = world.path / "beat"
+    watcher = world.watch("--heartbeat-file", str(beat), haste=20)
     Path(world.env["CERTJOBS_DATAVERSE_CLIENT_SECRET_FILE"]).unlink()
     world.soon(lambda: "watch.away" in watcher.said(), "it waits")
     world.changes(PAUSE, world.refs[0])
-    world.soon(lambda: watcher.said().count("watch.away") > 2, "it waits longer")
+    world.soon(lambda: watcher.said().count("watch.away") > 3, "it waits longer")
+    assert longest_between_beats(beat, 2.5) < 1.0
     world.replace_secret(SECRET)
     world.lists(*world.refs[1:])
     assert watcher.end() == 143
