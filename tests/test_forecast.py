@@ -107,7 +107,7 @@ cases = st.builds(
     Case,
     st.sampled_from(["HLF", "HLF", "NHF", "LHL"]),
     st.sampled_from(["nord", "sør"]),
-    st.none() | st.integers(-3, 12) | st.integers(-3, 50),
+    st.none() | st.integers(-3, 4) | st.integers(-3, 12) | st.integers(-3, 50),
     st.sampled_from([KARI, OLA, f"{KARI}|{OLA}", ""]),
     st.sampled_from([False, False, False, True]),
     st.sampled_from([False, False, False, True]),
@@ -146,8 +146,8 @@ rules = st.builds(
     st.sampled_from([None, "10,2", "5,4,3,2,1,0"]),
     st.sampled_from(["30,14,7", "30,14,7", "7,5,2,0", "4"]),
     st.booleans(),
-    st.sampled_from([25, 25, 2, 1]),
-    st.sampled_from([0.2, 0.0, 0.5]),
+    st.sampled_from([25, 2, 1, 1]),
+    st.sampled_from([0.2, 0.0, 0.0, 0.5]),
 )
 
 
