@@ -16,7 +16,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NoReturn
 
 from certjobs import bootstrap, config, logs
-from certjobs.errors import CertjobsError, ConfigurationError, ExitCode, Terminated
+from certjobs.errors import CertjobsError, ConfigurationError, ExitCode, Terminated, Unavailable
 from certjobs.harness import Report, Signals, explained
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ class _Watcher:
 
     def for_ever(self) -> NoReturn:
         """Look, drain, wait."""
-        self._open()
+        with suppress(Unavailable):  # what is away may come back, what is wrong stays wrong
+            self._open().check_schema()
         if self.heartbeat is not None:
             try:
                 self.heartbeat.touch()
