@@ -751,6 +751,8 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "force-sync": ("A", "--reason", "a test"),
     "retention": (),
     "approve": ("0123abcd", "--reason", "a test"),
+    "explain": ("A",),
+    "forecast": (),
     "db check": (),
     "db current": (),
     "db upgrade": (),
