@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from certjobs import __version__, config, harness, logs, registry
 from certjobs.adapters.dry_run import RecordingNotifier, RecordingPortal
-from certjobs.adapters.kept import KeptPortal
 from certjobs.adapters.notify.console import ConsoleNotifier
 from certjobs.db import engine as db_engine
 from certjobs.db import schema
@@ -228,8 +227,11 @@ class Environment:
     def portal(self) -> ListingPortal | None:
         """The public listing, or None where none is set."""
         if self._portal is None and self.settings.portal != "none":
-            made = _dataverse(self.settings, lambda: config.load(self._given), self.sleep)
-            self._portal = KeptPortal(made) if self._waiting is not None else made
+            self._portal = _dataverse(self.settings, lambda: config.load(self._given), self.sleep)
+            if self._waiting is not None:
+                from certjobs.adapters.kept import KeptPortal
+
+                self._portal = KeptPortal(self._portal)
         return self._portal
 
     def dry_portal(self) -> ListingPortal | None:

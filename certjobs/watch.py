@@ -138,10 +138,13 @@ class _Watcher:
         self._rest()
 
     def _is_news(self, outcome: Outcome) -> bool:
-        """Tell whether people have to hear of an outcome: not while what they were told of lasts, within a day."""
+        """Tell whether people have to hear of an outcome: not while what they were told of lasts, within a day.
+
+        What was given up is news each time.
+        """
         size = sum(each["size"] for each in outcome.details.get("guarded", ()))
         told, when = self._told.get(outcome.exit_code, (-1, 0.0))
-        if size <= told and monotonic() - when < AGAIN:
+        if size <= told and monotonic() - when < AGAIN and not outcome.counts.get("dead"):
             return False
         self._told[outcome.exit_code] = (size, monotonic())
         return True

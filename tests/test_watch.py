@@ -538,6 +538,21 @@ def test_a_guarded_set_is_refused_once(world: World) -> None:
     assert sum(each["exit_code"] == 4 for each in world.alerts.posted) <= 2
 
 
+def test_what_is_given_up_is_told_of_each_time(world: World) -> None:
+    """While one operation fails for now, which is told of once, another that is given up is told of all the same."""
+    watcher = world.watch()
+    world.portal.fault("status", "row", key=world.refs[0], status=500, count=None)
+    world.changes(PAUSE, world.refs[0])
+    world.soon(lambda: [each["exit_code"] for each in world.alerts.posted] == [3], "one alert")
+    world.changes(PAUSE, world.refs[1])
+    world.soon(lambda: world.codes()[-1] == 3 and len(world.codes()) > 1, "another run")
+    assert [each["exit_code"] for each in world.alerts.posted] == [3]
+    world.portal.fault("status", "row", key=world.refs[2], status=400, count=None)
+    world.changes(PAUSE, world.refs[2])
+    world.soon(lambda: [each["exit_code"] for each in world.alerts.posted] == [3, 3], "another alert")
+    assert watcher.end() == 143
+
+
 def test_who_was_in_a_refused_set_once(world: World) -> None:
     """A mentor of a set that was refused and then taken back by the application is sent like any other afterwards."""
     watcher = world.watch(env=THREE)
