@@ -355,7 +355,9 @@ reconciliation_log = sa.Table(
     _moment("created_at", default=True),
     _moment("cleared_at"),
     sa.CheckConstraint(
-        "finding IN ('missing', 'extra', 'unknown', 'duplicate', 'stuck', 'lagging', 'warning')", name="finding"
+        "finding IN ('missing', 'extra', 'unknown', 'duplicate', 'stuck', 'lagging', 'warning', 'unfinished',"
+        " 'missed')",
+        name="finding",
     ),
 )
 sa.Index(
@@ -363,7 +365,36 @@ sa.Index(
     reconciliation_log.c.mentor_id,
     postgresql_where=sa.text("cleared_at IS NULL"),
 )
+sa.Index(
+    "ix_reconciliation_log_uncleared",
+    reconciliation_log.c.finding,
+    reconciliation_log.c.id,
+    postgresql_where=sa.text("cleared_at IS NULL"),
+)
 sa.Index("ix_reconciliation_log_created_at", reconciliation_log.c.created_at, postgresql_using="brin")
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    _id(),
+    sa.Column("class", sa.Text, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    _moment("first_seen_at", default=True),
+    _moment("last_sent_at"),
+    _moment("cleared_at"),
+)
+sa.Index("uq_alerts_open", alerts.c["class"], unique=True, postgresql_where=alerts.c.cleared_at.is_(None))
+
+forecasts = sa.Table(
+    "forecasts",
+    metadata,
+    sa.Column("night", sa.Date, primary_key=True),
+    sa.Column("job_name", sa.Text, primary_key=True),
+    sa.Column("organisation_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("expected", sa.Integer, nullable=False),
+    sa.Column("run_id", sa.Uuid),
+    _moment("created_at", default=True),
+)
 
 scheduler_run_log = sa.Table(
     "scheduler_run_log",
@@ -395,6 +426,17 @@ sa.Index(
     "ix_scheduler_run_log_running",
     scheduler_run_log.c.job_name,
     postgresql_where=scheduler_run_log.c.status == sa.literal_column("'running'"),
+)
+sa.Index(
+    "ix_scheduler_run_log_succeeded",
+    scheduler_run_log.c.job_name,
+    scheduler_run_log.c.started_at.desc(),
+    postgresql_where=scheduler_run_log.c.status == sa.literal_column("'succeeded'"),
+)
+sa.Index(
+    "ix_scheduler_run_log_parent",
+    scheduler_run_log.c.parent_run_id,
+    postgresql_where=scheduler_run_log.c.parent_run_id.is_not(None),
 )
 
 job_lock = sa.Table(

@@ -1012,6 +1012,24 @@ $$;
 
 COMMENT ON FUNCTION public.certjobs_wanted(operation text, left_sync boolean, moved boolean, website_sync boolean, status text, certification_expiry date, today date) IS 'What an operation asks of the portal on a day: restore, remove, or nothing (null).';
 
+CREATE TABLE public.alerts (
+    id bigint NOT NULL,
+    class text NOT NULL,
+    number integer NOT NULL,
+    first_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_sent_at timestamp with time zone,
+    cleared_at timestamp with time zone
+);
+
+ALTER TABLE public.alerts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.alerts_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.guarded_set_members (
     mentor_id bigint NOT NULL,
     certification_expiry date NOT NULL,
@@ -1139,6 +1157,15 @@ ALTER TABLE public.coordinators ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.forecasts (
+    night date NOT NULL,
+    job_name text NOT NULL,
+    organisation_id bigint NOT NULL,
+    expected integer NOT NULL,
+    run_id uuid,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
 
 ALTER TABLE public.guarded_sets ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1281,7 +1308,7 @@ CREATE TABLE public.reconciliation_log (
     run_id uuid,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     cleared_at timestamp with time zone,
-    CONSTRAINT ck_reconciliation_log_finding CHECK ((finding = ANY (ARRAY['missing'::text, 'extra'::text, 'unknown'::text, 'duplicate'::text, 'stuck'::text, 'lagging'::text, 'warning'::text])))
+    CONSTRAINT ck_reconciliation_log_finding CHECK ((finding = ANY (ARRAY['missing'::text, 'extra'::text, 'unknown'::text, 'duplicate'::text, 'stuck'::text, 'lagging'::text, 'warning'::text, 'unfinished'::text, 'missed'::text])))
 );
 
 ALTER TABLE public.reconciliation_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1418,6 +1445,9 @@ CREATE TABLE public.website_listing (
 ALTER TABLE ONLY public.certjobs_schema_version
     ADD CONSTRAINT certjobs_schema_version_pkc PRIMARY KEY (version_num);
 
+ALTER TABLE ONLY public.alerts
+    ADD CONSTRAINT pk_alerts PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.cert_expiry_reminders
     ADD CONSTRAINT pk_cert_expiry_reminders PRIMARY KEY (certification_expiry, mentor_id, threshold_day);
 
@@ -1435,6 +1465,9 @@ ALTER TABLE ONLY public.coordinator_assignments
 
 ALTER TABLE ONLY public.coordinators
     ADD CONSTRAINT pk_coordinators PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.forecasts
+    ADD CONSTRAINT pk_forecasts PRIMARY KEY (night, job_name, organisation_id);
 
 ALTER TABLE ONLY public.guarded_set_members
     ADD CONSTRAINT pk_guarded_set_members PRIMARY KEY (mentor_id, certification_expiry, guarded_set_id);
@@ -1540,6 +1573,8 @@ CREATE INDEX ix_reconciliation_log_created_at ON public.reconciliation_log USING
 
 CREATE INDEX ix_reconciliation_log_open ON public.reconciliation_log USING btree (mentor_id) WHERE (cleared_at IS NULL);
 
+CREATE INDEX ix_reconciliation_log_uncleared ON public.reconciliation_log USING btree (finding, id) WHERE (cleared_at IS NULL);
+
 CREATE INDEX ix_reminder_dispatch_log_mentor_id ON public.reminder_dispatch_log USING btree (mentor_id);
 
 CREATE INDEX ix_reminder_dispatch_log_occurred_at ON public.reminder_dispatch_log USING brin (occurred_at);
@@ -1550,9 +1585,13 @@ CREATE INDEX ix_roster_events_entity_entity_id ON public.roster_events USING btr
 
 CREATE INDEX ix_roster_events_occurred_at ON public.roster_events USING brin (occurred_at);
 
+CREATE INDEX ix_scheduler_run_log_parent ON public.scheduler_run_log USING btree (parent_run_id) WHERE (parent_run_id IS NOT NULL);
+
 CREATE INDEX ix_scheduler_run_log_recent ON public.scheduler_run_log USING btree (started_at DESC);
 
 CREATE INDEX ix_scheduler_run_log_running ON public.scheduler_run_log USING btree (job_name) WHERE (status = 'running'::text);
+
+CREATE INDEX ix_scheduler_run_log_succeeded ON public.scheduler_run_log USING btree (job_name, started_at DESC) WHERE (status = 'succeeded'::text);
 
 CREATE INDEX ix_sync_queue_claimed_by_run ON public.sync_queue USING btree (claimed_by_run);
 
@@ -1571,6 +1610,8 @@ CREATE INDEX ix_sync_queue_mentor_ref ON public.sync_queue USING btree (mentor_r
 CREATE INDEX ix_sync_queue_next ON public.sync_queue USING btree (id) WHERE (status = ANY (ARRAY['pending'::text, 'failed'::text]));
 
 CREATE INDEX ix_sync_queue_unsure ON public.sync_queue USING btree (mentor_id) WHERE (unsure_until IS NOT NULL);
+
+CREATE UNIQUE INDEX uq_alerts_open ON public.alerts USING btree (class) WHERE (cleared_at IS NULL);
 
 CREATE UNIQUE INDEX uq_sync_queue_open ON public.sync_queue USING btree (mentor_id) WHERE (status = ANY (ARRAY['pending'::text, 'failed'::text]));
 
@@ -1725,6 +1766,16 @@ GRANT ALL ON FUNCTION public.certjobs_today(time_zone text) TO certjobs_job;
 
 GRANT ALL ON FUNCTION public.certjobs_wanted(operation text, left_sync boolean, moved boolean, website_sync boolean, status text, certification_expiry date, today date) TO certjobs_job;
 
+GRANT SELECT ON TABLE public.alerts TO certjobs_job;
+
+GRANT INSERT(class) ON TABLE public.alerts TO certjobs_job;
+
+GRANT INSERT(number),UPDATE(number) ON TABLE public.alerts TO certjobs_job;
+
+GRANT INSERT(last_sent_at),UPDATE(last_sent_at) ON TABLE public.alerts TO certjobs_job;
+
+GRANT UPDATE(cleared_at) ON TABLE public.alerts TO certjobs_job;
+
 GRANT SELECT,INSERT ON TABLE public.guarded_set_members TO certjobs_job;
 
 GRANT SELECT ON TABLE public.guarded_sets TO certjobs_job;
@@ -1752,6 +1803,20 @@ GRANT SELECT ON TABLE public.chapters TO certjobs_job;
 GRANT SELECT ON TABLE public.coordinator_assignments TO certjobs_job;
 
 GRANT SELECT ON TABLE public.coordinators TO certjobs_job;
+
+GRANT SELECT ON TABLE public.forecasts TO certjobs_job;
+
+GRANT INSERT(night) ON TABLE public.forecasts TO certjobs_job;
+
+GRANT INSERT(job_name) ON TABLE public.forecasts TO certjobs_job;
+
+GRANT INSERT(organisation_id) ON TABLE public.forecasts TO certjobs_job;
+
+GRANT INSERT(expected),UPDATE(expected) ON TABLE public.forecasts TO certjobs_job;
+
+GRANT INSERT(run_id),UPDATE(run_id) ON TABLE public.forecasts TO certjobs_job;
+
+GRANT UPDATE(created_at) ON TABLE public.forecasts TO certjobs_job;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.job_lock TO certjobs_job;
 
@@ -1788,6 +1853,22 @@ GRANT UPDATE(channel) ON TABLE public.notifications TO certjobs_job;
 GRANT SELECT ON TABLE public.peer_mentors TO certjobs_job;
 
 GRANT SELECT ON TABLE public.reconciliation_log TO certjobs_job;
+
+GRANT INSERT(finding) ON TABLE public.reconciliation_log TO certjobs_job;
+
+GRANT INSERT(mentor_id) ON TABLE public.reconciliation_log TO certjobs_job;
+
+GRANT INSERT(certification_expiry_date) ON TABLE public.reconciliation_log TO certjobs_job;
+
+GRANT INSERT(detail),UPDATE(detail) ON TABLE public.reconciliation_log TO certjobs_job;
+
+GRANT INSERT(done),UPDATE(done) ON TABLE public.reconciliation_log TO certjobs_job;
+
+GRANT INSERT(actor) ON TABLE public.reconciliation_log TO certjobs_job;
+
+GRANT INSERT(run_id) ON TABLE public.reconciliation_log TO certjobs_job;
+
+GRANT UPDATE(cleared_at) ON TABLE public.reconciliation_log TO certjobs_job;
 
 GRANT SELECT,INSERT ON TABLE public.reminder_dispatch_log TO certjobs_job;
 
