@@ -76,6 +76,7 @@ _MODULES = {
     "expiry-check": "jobs",
     "remind": "jobs",
     "sync": "jobs",
+    "reconcile": "reconcile",
     "force-sync": "force",
     "retention": "jobs",
     "run": "jobs",

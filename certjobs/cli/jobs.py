@@ -23,7 +23,7 @@ from certjobs.cli.options import (
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from certjobs.harness import Report
+    from certjobs.domain.outcome import Report
 
 
 def register(app: typer.Typer) -> None:

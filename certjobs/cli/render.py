@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from certjobs.admin.approvals import Approved
     from certjobs.db.runs import Run
     from certjobs.db.schema import Step
-    from certjobs.harness import Report
+    from certjobs.domain.outcome import Report
 
 
 def report(found: Report, *, as_json: bool) -> None:
@@ -34,11 +34,14 @@ def report(found: Report, *, as_json: bool) -> None:
     if details.get("reminded"):
         render_notices.reminded(details, dry_run=found.dry_run)
     render_notices.notices(outcome.counts, details)
-    if "sent" in details:
+    if "sent" in details or "divergences" in details:
         from certjobs.cli import render_sync
 
-        show = render_sync.forced if "mentors" in details else render_sync.synced
-        show(outcome.counts, details, dry_run=found.dry_run)
+        if "divergences" in details:
+            render_sync.compared(outcome.counts, details, dry_run=found.dry_run)
+        if "sent" in details:
+            show = render_sync.forced if "mentors" in details else render_sync.synced
+            show(outcome.counts, details, dry_run=found.dry_run)
     for name, number in outcome.counts.items():
         if name.endswith("_deleted") and number:
             would = "would be deleted" if found.dry_run else "deleted"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from certjobs.db.sqlfiles import statement
+from certjobs.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +58,11 @@ class Run:
 
 # What every run does is written out: composing a statement takes longer than carrying it out.
 _EXISTS = sa.text("SELECT EXISTS (SELECT 1 FROM scheduler_run_log WHERE run_id = :run_id)")
+_LAST_NIGHT = sa.text(
+    "SELECT coalesce(r.as_of, (r.started_at AT TIME ZONE CAST(:time_zone AS text))::date) FROM scheduler_run_log r"
+    " WHERE r.job_name = :job_name AND (r.status IN ('succeeded', 'partial') OR r.exit_code = :refused)"
+    " ORDER BY r.started_at DESC LIMIT 1"
+)
 _ABANDON = sa.text("SELECT certjobs_abandon_dead_runs(:run_id)")
 
 
@@ -92,6 +98,13 @@ class Runs:
         """Mark every running run whose process is proven gone as abandoned, and return how many there were."""
         abandoned: int = self._connection.execute(_ABANDON, {"run_id": run_id}).scalar_one()
         return abandoned
+
+    def last_night(self, job_name: str, time_zone: str) -> date | None:
+        """Return the night of the last run of a job that came to its end, or was refused by the guard."""
+        night: date | None = self._connection.execute(
+            _LAST_NIGHT, {"job_name": job_name, "time_zone": time_zone, "refused": int(ExitCode.GUARD)}
+        ).scalar_one_or_none()
+        return night
 
     def recent(self, *, job_name: str | None, failed: bool, limit: int) -> Sequence[Run]:
         """Return the latest runs, newest first; only those that did not succeed where ``failed``."""

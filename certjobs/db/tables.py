@@ -226,6 +226,7 @@ sa.Index(
 )
 
 sa.Index("ix_notifications_created_at", notifications.c.created_at, postgresql_using="brin")
+sa.Index("ix_notifications_dead", notifications.c.id, postgresql_where=sa.text("status = 'dead'"))
 sa.Index("ix_notifications_unknown", notifications.c.id, postgresql_where=sa.text("status = 'unknown'"))
 
 cert_expiry_reminders = sa.Table(
