@@ -55,6 +55,22 @@ class Lock:
 
 
 @dataclass(frozen=True, slots=True)
+class InHand:
+    """A notice that a run is sending or an operation that it has claimed.
+
+    ``what`` is ``notice`` or ``operation``, ``kind`` that of the notice or of the operation; ``mentor_ref``: None where
+    the mentor is gone; ``leased_until``: when the claim of an operation runs out by itself.
+    """
+
+    what: str
+    id: int
+    mentor_ref: str | None
+    kind: str
+    attempt: int
+    leased_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class LastRuns:
     """What the run log says of one job; None where there is no such run.
 
@@ -135,10 +151,14 @@ class Overview:
         found = [Exposed(row.external_ref, row.code, row.since, row.minutes) for row in rows]
         return found, rows[0].total if rows else 0
 
-    def locks(self, job: str | None = None) -> Sequence[Lock]:
-        """Return who holds which job's lock, by job; only of one job where it is given."""
-        rows = self._connection.execute(statement("lock_holders"), {"job_name": job})
-        return [Lock(*row) for row in rows]
+    def locks(self, jobs: Sequence[str] | None = None) -> Sequence[Lock]:
+        """Return who holds which job's lock, by job; only of these jobs where some are given."""
+        values = {"jobs": list(jobs) if jobs is not None else None}
+        return [Lock(*row) for row in self._connection.execute(statement("lock_holders"), values)]
+
+    def in_hand(self, run_id: UUID) -> Sequence[InHand]:
+        """Return what a run, or a run that it began, is sending or has claimed."""
+        return [InHand(*row) for row in self._connection.execute(statement("in_hand"), {"run_id": run_id})]
 
     def last_runs(self, jobs: Sequence[str]) -> Sequence[LastRuns]:
         """Return what the run log says of each of these jobs, in their order."""
