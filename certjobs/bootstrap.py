@@ -533,12 +533,16 @@ def _email(settings: config.Settings, redirect_to: str | None) -> Notifier:
     )
 
 
-def job_name(given: str | None) -> str | None:
-    """Return a job's own name for one of its names; a name that no job has is kept, for old rows may have it."""
+def job_names(given: str) -> Sequence[str]:
+    """Return the names under which rows of a job may stand, its own first, for one of its names or aliases.
+
+    A name that no job has stands for itself: a job that is gone has left rows.
+    """
     try:
-        return registry.find(given).name if given else None
+        spec = registry.find(given)
     except UsageError:
-        return given
+        return (given,)
+    return (spec.name, *spec.aliases)
 
 
 @contextmanager

@@ -83,6 +83,7 @@ _MODULES = {
     "runs": "runs",
     "explain": "explain",
     "approve": "guard",
+    "unlock": "unlock",
     "forecast": "forecast",
     "demo": "local",
     "simulator": "local",

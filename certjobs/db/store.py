@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from certjobs.db.notifications import Notifications
     from certjobs.db.operations import Operations
     from certjobs.db.organisations import Organisations
+    from certjobs.db.overview import Overview
     from certjobs.db.reconciliation import Reconciliation
     from certjobs.db.reminders import Reminders
     from certjobs.db.roster import Roster
@@ -161,6 +162,13 @@ class Store:
         from certjobs.db.alerts import Alerts
 
         return Alerts(self._connection)
+
+    @cached_property
+    def overview(self) -> Overview:
+        """How things stand."""
+        from certjobs.db.overview import Overview
+
+        return Overview(self._connection)
 
     @cached_property
     def reminders(self) -> Reminders:

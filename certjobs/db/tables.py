@@ -423,6 +423,7 @@ scheduler_run_log = sa.Table(
     ),
 )
 sa.Index("ix_scheduler_run_log_recent", scheduler_run_log.c.started_at.desc())
+sa.Index("ix_scheduler_run_log_job", scheduler_run_log.c.job_name, scheduler_run_log.c.started_at.desc())
 sa.Index(
     "ix_scheduler_run_log_running",
     scheduler_run_log.c.job_name,

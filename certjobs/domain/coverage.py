@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-NIGHTLY = ("expiry-check", "remind", "sync", "reconcile")  # the jobs of a night, in their order
+# The jobs that every night has to see through, in their order; ``nightly`` runs them, each with a row of its own.
+NIGHTLY = ("expiry-check", "remind", "sync", "reconcile")
 
 # Of a job's counts: what there was to do, and what became of it. The first name stands for what is counted from causes.
 _EQUATIONS: Mapping[str, Sequence[tuple[str, str, Mapping[str, str]]]] = {

@@ -1559,6 +1559,8 @@ CREATE INDEX ix_notifications_caused_by_run ON public.notifications USING btree 
 
 CREATE INDEX ix_notifications_created_at ON public.notifications USING brin (created_at);
 
+CREATE INDEX ix_notifications_dead ON public.notifications USING btree (id) WHERE (status = 'dead'::text);
+
 CREATE INDEX ix_notifications_open ON public.notifications USING btree (id) WHERE (status = ANY (ARRAY['pending'::text, 'sending'::text, 'failed'::text]));
 
 CREATE INDEX ix_notifications_unknown ON public.notifications USING btree (id) WHERE (status = 'unknown'::text);
@@ -1584,6 +1586,8 @@ CREATE INDEX ix_reminder_dispatch_log_run_id ON public.reminder_dispatch_log USI
 CREATE INDEX ix_roster_events_entity_entity_id ON public.roster_events USING btree (entity, entity_id);
 
 CREATE INDEX ix_roster_events_occurred_at ON public.roster_events USING brin (occurred_at);
+
+CREATE INDEX ix_scheduler_run_log_job ON public.scheduler_run_log USING btree (job_name, started_at DESC);
 
 CREATE INDEX ix_scheduler_run_log_parent ON public.scheduler_run_log USING btree (parent_run_id) WHERE (parent_run_id IS NOT NULL);
 
