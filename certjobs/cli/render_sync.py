@@ -63,7 +63,8 @@ def compared(counts: Mapping[str, int], details: Mapping[str, Any], *, dry_run: 
             f" {counts['left_out']} of them with an operation on its way."
         )
     if details["adopt"]:
-        say(f"{'Would be adopted' if dry_run else 'Adopted'}: what the website shows of {counts.get('adopted', 0)} mentors.")
+        verb = "Would be adopted" if dry_run else "Adopted"
+        say(f"{verb}: what the website shows of {counted(counts.get('adopted', 0), 'mentor')}.")
     if details["findings"]:
         table(
             "Findings that are open",

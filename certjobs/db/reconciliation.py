@@ -54,9 +54,10 @@ _LAGGING = sa.text(
     " 'The public site still shows the mentor, whom the portal took off long enough ago.', 'Reported only.'"
     " FROM unnest(CAST(:ids AS bigint[]), CAST(:expiries AS date[])) AS t (mentor_id, certification_expiry)"
 )
-_OPEN_BY_KIND = sa.text(
-    "SELECT finding, count(*) AS number, min(created_at) AS since FROM reconciliation_log"
-    " WHERE cleared_at IS NULL GROUP BY finding"
+_EXAMPLES = sa.text(
+    "SELECT concat_ws(': ', m.external_ref, l.detail) FROM reconciliation_log l"
+    " LEFT JOIN peer_mentors m ON m.id = l.mentor_id"
+    " WHERE l.cleared_at IS NULL AND l.finding = :finding ORDER BY l.id DESC LIMIT :limit"
 )
 # What COPY reads as something else than the character.
 _SPECIAL = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\N{REPLACEMENT CHARACTER}"})
@@ -215,14 +216,14 @@ class Reconciliation:
         values = {"jobs": list(jobs), "today": today, "time_zone": time_zone, "back": back}
         self._connection.execute(statement("find_traces"), values)
 
+    def examples(self, finding: str, limit: int) -> Sequence[str]:
+        """Return the newest open findings of a kind in words, with the mentor's reference where there is one."""
+        return self._connection.execute(_EXAMPLES, {"finding": finding, "limit": limit}).scalars().all()
+
     def note(self, kinds: Sequence[str]) -> Sequence[Noted]:
         """Bring the log to what was gathered, for these kinds; return what there is of each."""
         rows = self._connection.execute(statement("note_findings"), {"kinds": list(kinds)})
         return [Noted(*row) for row in rows]
-
-    def open_by_kind(self) -> dict[str, tuple[int, datetime]]:
-        """Return how many findings of each kind are open, and since when the oldest is."""
-        return {row.finding: (row.number, row.since) for row in self._connection.execute(_OPEN_BY_KIND)}
 
 
 def _as_copied(page: Sequence[Listing]) -> bytes:

@@ -6,14 +6,17 @@ the step under way, and the night with it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from certjobs.domain.coverage import equations
 from certjobs.domain.outcome import Outcome, worst
-from certjobs.errors import ExitCode
-from certjobs.jobs.overview import gather
+from certjobs.errors import CertjobsError, ExitCode, StatementFailed
+from certjobs.jobs.gathering import gather
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from certjobs.domain.outcome import Report
     from certjobs.jobs.context import JobContext
     from certjobs.jobs.options import NightlyOptions
@@ -37,13 +40,24 @@ def nightly(ctx: JobContext[NightlyOptions]) -> Outcome:
             advance(1)
             if report.outcome.exit_code in ENDED:
                 break
+    outcome = _outcome(ctx, reports)
+    if outcome.exit_code in ENDED:
+        return outcome
+    try:
+        night = gather(ctx, reports, outcome)
+    except (CertjobsError, StatementFailed) as exc:  # the steps have said what there is to say
+        ctx.log.warning("nightly.not_gathered", error=str(exc))
+        return outcome
+    return replace(outcome, details={**outcome.details, "night": night})
+
+
+def _outcome(ctx: JobContext[NightlyOptions], reports: Sequence[Report]) -> Outcome:
+    """Say how the steps went together."""
     code = worst(report.outcome.exit_code for report in reports)
     failed = [report for report in reports if report.outcome.exit_code is not ExitCode.OK]
     message = " ".join(f"{each.job_name}: {each.outcome.message or each.outcome.exit_code.meaning}" for each in failed)
     hint = next((each.outcome.hint for each in failed if each.outcome.exit_code is code and each.outcome.hint), None)
-    details: dict[str, Any] = {"steps": [_step(report) for report in reports]}
-    if code not in ENDED:
-        details["night"] = gather(ctx, reports)
+    details = {"steps": [_step(report) for report in reports]}
     return Outcome(code, ctx.counts, message or None, hint, details)
 
 

@@ -195,13 +195,13 @@ class _Reconciling:
             )
             hint = f"See whom with `certjobs approve {short} --reason TEXT --dry-run`; without it the set is approved."
         with ctx.transaction() as store:
-            known = store.reconciliation.open_by_kind()
-        ctx.count(findings_open=sum(number for number, _ in known.values()))
+            known = {each.finding: each for each in store.overview.open_findings()}
+        ctx.count(findings_open=sum(each.open for each in known.values()))
         judged = [kind for kind in KINDS if kind in self.noted or kind not in (*TRACES, *OF_THE_WEBSITE)]
         watches = [
             Watch(f"reconcile: {kind}", number, sentence(kind, number))
             for kind in judged
-            for number, _ in (known.get(kind, (0, None)),)
+            for number in (known[kind].open if kind in known else 0,)
         ]
         details = {
             **sent.details,
@@ -212,9 +212,9 @@ class _Reconciling:
             "findings": [
                 {
                     "finding": kind,
-                    "open": known[kind][0],
+                    "open": known[kind].open,
                     "new": self.noted[kind].new if kind in self.noted else 0,
-                    "since": known[kind][1],
+                    "since": known[kind].oldest,
                 }
                 for kind in KINDS
                 if kind in known

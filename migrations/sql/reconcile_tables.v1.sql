@@ -29,6 +29,5 @@ CREATE TABLE forecasts (
     CONSTRAINT pk_forecasts PRIMARY KEY (night, job_name, organisation_id)
 );
 
-CREATE INDEX ix_notifications_dead ON notifications (id) WHERE status = 'dead';
 CREATE INDEX ix_scheduler_run_log_succeeded ON scheduler_run_log (job_name, started_at DESC) WHERE status = 'succeeded';
 CREATE INDEX ix_scheduler_run_log_parent ON scheduler_run_log (parent_run_id) WHERE parent_run_id IS NOT NULL;

@@ -1800,6 +1800,12 @@ GRANT SELECT ON TABLE public.approved_changes TO certjobs_job;
 
 GRANT SELECT,INSERT ON TABLE public.cert_expiry_reminders TO certjobs_job;
 
+GRANT SELECT(mentor_id) ON TABLE public.certification_events TO certjobs_job;
+
+GRANT SELECT(run_id) ON TABLE public.certification_events TO certjobs_job;
+
+GRANT SELECT(occurred_at) ON TABLE public.certification_events TO certjobs_job;
+
 GRANT SELECT ON TABLE public.certjobs_schema_version TO certjobs_job;
 
 GRANT SELECT ON TABLE public.chapters TO certjobs_job;
@@ -1875,6 +1881,14 @@ GRANT INSERT(run_id) ON TABLE public.reconciliation_log TO certjobs_job;
 GRANT UPDATE(cleared_at) ON TABLE public.reconciliation_log TO certjobs_job;
 
 GRANT SELECT,INSERT ON TABLE public.reminder_dispatch_log TO certjobs_job;
+
+GRANT SELECT(entity) ON TABLE public.roster_events TO certjobs_job;
+
+GRANT SELECT(entity_id) ON TABLE public.roster_events TO certjobs_job;
+
+GRANT SELECT(run_id) ON TABLE public.roster_events TO certjobs_job;
+
+GRANT SELECT(occurred_at) ON TABLE public.roster_events TO certjobs_job;
 
 GRANT SELECT,INSERT ON TABLE public.scheduler_run_log TO certjobs_job;
 
