@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from certjobs.errors import CertjobsError, UsageError
-from certjobs.jobs.options import ExpiryCheckOptions, ForceSyncOptions, RemindOptions, RetentionOptions, SyncOptions
+from certjobs.jobs.options import ExpiryCheckOptions, ForceSyncOptions, PruneOptions, RemindOptions, SyncOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class JobSpec:
     """A job: its name, the function, the dataclass of its options, and whether only one run may work at a time.
 
-    ``aliases`` are the names that the specification and its schedulers use. ``tells``: whether it sends notices, and so
-    needs the channel to be configured; ``syncs``: whether it talks to the portal.
+    ``aliases`` are the names that the specification and its schedulers use, and names it had before. ``tells``: whether
+    it sends notices, and so needs the channel to be configured; ``syncs``: whether it talks to the portal.
     """
 
     name: str
@@ -67,11 +67,11 @@ def _force_sync(ctx: JobContext[ForceSyncOptions]) -> Outcome:
     return force_sync(ctx)
 
 
-def _retention(ctx: JobContext[RetentionOptions]) -> Outcome:
-    """See ``jobs.retention``."""
-    from certjobs.jobs.retention import retention
+def _prune(ctx: JobContext[PruneOptions]) -> Outcome:
+    """See ``jobs.prune``."""
+    from certjobs.jobs.prune import prune
 
-    return retention(ctx)
+    return prune(ctx)
 
 
 JOBS: tuple[JobSpec, ...] = (
@@ -110,11 +110,12 @@ JOBS: tuple[JobSpec, ...] = (
         syncs=True,
     ),
     JobSpec(
-        name="retention",
-        summary="Delete history older than the retention setting allows.",
-        function=_retention,
-        options=RetentionOptions,
+        name="prune",
+        summary="Delete history older than the settings allow, failures later than successes.",
+        function=_prune,
+        options=PruneOptions,
         exclusive=True,
+        aliases=("retention",),
     ),
 )
 

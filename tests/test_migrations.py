@@ -749,7 +749,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "remind": (),
     "sync": (),
     "force-sync": ("A", "--reason", "a test"),
-    "retention": (),
+    "prune": (),
     "approve": ("0123abcd", "--reason", "a test"),
     "explain": ("A",),
     "unlock": ("expiry-check", "--reason", "a test"),

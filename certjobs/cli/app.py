@@ -77,7 +77,7 @@ _MODULES = {
     "remind": "jobs",
     "sync": "jobs",
     "force-sync": "force",
-    "retention": "jobs",
+    "prune": "jobs",
     "run": "jobs",
     "runs": "runs",
     "explain": "explain",
