@@ -752,6 +752,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "prune": (),
     "approve": ("0123abcd", "--reason", "a test"),
     "explain": ("A",),
+    "status": (),
     "unlock": ("expiry-check", "--reason", "a test"),
     "forecast": (),
     "db check": (),
