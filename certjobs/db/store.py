@@ -54,6 +54,7 @@ _OPEN_FENCED = sa.text(
 _UNBOUNDED = sa.text(
     "SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)"
 )
+_SNAPSHOT = sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 _STATEMENT_TIMEOUT = sa.text("SELECT set_config('statement_timeout', :ms, true)")
 
 
@@ -202,8 +203,8 @@ class Store:
 class UnitOfWork(Protocol):
     """Opens a unit of work; see Database and DryDatabase."""
 
-    def __call__(self, *, bulk: bool = False) -> AbstractContextManager[Store]:
-        """Open one; ``bulk`` for work that takes its time over what only it sees."""
+    def __call__(self, *, bulk: bool = False, snapshot: bool = False) -> AbstractContextManager[Store]:
+        """Open one; ``bulk`` for work that takes its time over what only it sees, ``snapshot`` to read one moment."""
 
 
 class Database:
@@ -215,13 +216,16 @@ class Database:
         self._fence = fence
 
     @contextmanager
-    def transaction(self, *, bulk: bool = False) -> Iterator[Store]:
+    def transaction(self, *, bulk: bool = False, snapshot: bool = False) -> Iterator[Store]:
         """Open a unit of work; it commits when the block ends and rolls back when the block raises.
 
-        ``bulk`` lets its statements, and the pauses between them, take as long as they need. Raises LockHeld when
-        another run has taken over the lock: then nothing of this unit of work is written.
+        ``bulk`` lets its statements, and the pauses between them, take as long as they need. With ``snapshot`` it sees
+        one moment, however many statements read it, and can write nothing; not for a run that holds a lock. Raises
+        LockHeld when another run has taken over the lock: then nothing of this unit of work is written.
         """
         with translated_errors(), self._engine.connect() as connection, connection.begin():
+            if snapshot:
+                connection.execute(_SNAPSHOT)
             _open(connection, self._attribution, self._fence)
             if bulk:
                 connection.execute(_UNBOUNDED)
@@ -245,11 +249,12 @@ class DryDatabase:
         return DryDatabase(self._connection, attribution, self._deadline)
 
     @contextmanager
-    def transaction(self, *, bulk: bool = False) -> Iterator[Store]:
+    def transaction(self, *, bulk: bool = False, snapshot: bool = False) -> Iterator[Store]:  # noqa: ARG002 - as live
         """Open a unit of work as a savepoint.
 
-        The time of ``bulk`` work counts from its ``begin_changes``. Raises DryRunExpired once the dry-run has held its
-        locks for as long as it may.
+        The time of ``bulk`` work counts from its ``begin_changes``. A ``snapshot`` cannot be had in here: it reads what
+        there is, and what the dry-run has done by then. Raises DryRunExpired once the dry-run has held its locks for as
+        long as it may.
         """
         if time.monotonic() >= self._deadline:
             raise _expired()
