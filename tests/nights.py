@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from certjobs.domain.coverage import Equation, equations
 from certjobs.domain.night import (
@@ -207,3 +210,16 @@ def nothing() -> Night:
         findings=[],
         volumes=[],
     )
+
+
+def everywhere(value: Any, text: str) -> Any:
+    """Return a night with a text in the place of each that it has."""
+    if isinstance(value, str):
+        return text
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{each.name: everywhere(getattr(value, each.name), text) for each in fields(value)})
+    if isinstance(value, Mapping):
+        return {everywhere(key, text): everywhere(each, text) for key, each in value.items()}
+    if isinstance(value, Sequence):
+        return [everywhere(each, text) for each in value]
+    return value

@@ -6,8 +6,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -67,19 +67,6 @@ ATTRIBUTES = """
 
 def read(night: Night, language: str = "en") -> Page:
     return Page(page(night, language=language))
-
-
-def everywhere(value: Any, text: str) -> Any:
-    """Return a night with a text in the place of each that it has."""
-    if isinstance(value, str):
-        return text
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{each.name: everywhere(getattr(value, each.name), text) for each in fields(value)})
-    if isinstance(value, Mapping):
-        return {everywhere(key, text): everywhere(each, text) for key, each in value.items()}
-    if isinstance(value, Sequence):
-        return [everywhere(each, text) for each in value]
-    return value
 
 
 def is_whole(found: Page) -> None:
@@ -290,7 +277,7 @@ def test_no_name_is_told_unless_given() -> None:
 
 def test_no_address_is_ever_told() -> None:
     """An e-mail address that got into any text of the night is left out of the page."""
-    night = everywhere(nights.full_night(), "sent to <kari.eksempel@example.org>, twice")
+    night = nights.everywhere(nights.full_night(), "sent to <kari.eksempel@example.org>, twice")
     html = page(night, language="en")
     assert "example.org" not in html
     assert "[address left out]" in html
@@ -299,7 +286,7 @@ def test_no_address_is_ever_told() -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_nothing_in_a_night_becomes_markup(text: str) -> None:
     """Whatever stands in any text of a night is shown as it is: it adds no element, no attribute and no style."""
-    night = everywhere(nights.full_night(), text)
+    night = nights.everywhere(nights.full_night(), text)
     found = read(night)
     is_whole(found)
     assert printable(text).replace("`", "").replace(" ", "") in found.text.replace("`", "").replace(" ", "")
@@ -310,7 +297,7 @@ def test_nothing_in_a_night_becomes_markup(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "x" * 5000, "Å" * 300 + " " + "ß" * 300])
 def test_texts_of_any_length_are_shown(text: str) -> None:
     """Empty and very long references, chapters and messages leave the page whole."""
-    is_whole(read(everywhere(nights.full_night(), text)))
+    is_whole(read(nights.everywhere(nights.full_night(), text)))
 
 
 def test_the_same_night_is_the_same_page() -> None:
