@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from tests.conftest import Certjobs, Result, TestDatabase
+    from tests.conftest import Certjobs, TestDatabase
 
 REFS = [f"M{number:02}" for number in range(40)]
 
@@ -135,7 +135,7 @@ def test_a_partial_reading_mends_nothing(
 def test_what_was_given_up_is_not_queued_again(
     certjobs: Certjobs, database: TestDatabase, portal: Portal, agreed: list[str]
 ) -> None:
-    """Who cannot be listed because the website has no entry is found each night, queued once, and never again by itself."""
+    """Who has no entry on the website to be listed by is found each night, and queued just once."""
     state = portal.simulator.state
     row = state.by_key("M00")
     assert row is not None
