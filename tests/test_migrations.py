@@ -746,6 +746,8 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "mentors list": (),
     "mentors move": ("A", "--chapter", "Prøveby", "--reason", "a test"),
     "mentors show": ("A",),
+    "nightly": (),
+    "reconcile": (),
     "remind": (),
     "sync": (),
     "force-sync": ("A", "--reason", "a test"),

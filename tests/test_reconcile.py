@@ -225,3 +225,128 @@ def test_first_contact(certjobs: Certjobs, database: TestDatabase, portal: Porta
     assert reconcile(certjobs, database, portal, "--adopt")["counts"]["adopted"] == 0
     assert reconcile(certjobs, database, portal)["counts"]["queued"] == 2
     assert portal.listed() == ["A", "B"]
+
+
+def test_who_the_public_still_sees(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """Who was taken off longer ago than the site's lag and is still on the public page is found, and nobody else."""
+    load(certjobs, Mentor("A-1", 100), Mentor("A-12", 100), Mentor("B", 100))
+    portal.knows("A-1", "A-12", "B")
+    site = {"CERTJOBS_PUBLIC_SITE_URL": f"{portal.simulator.url}/", "CERTJOBS_PUBLIC_SITE_LAG_MINUTES": "15"}
+    sync(certjobs, database, portal)
+    for ref in ("A-1", "B"):
+        do(certjobs, "mentors", "pause", ref, *WHY)
+    sync(certjobs, database, portal)
+    reconcile(certjobs, database, portal, env=site)
+    assert findings(database) == [], "the site may lag"
+    database.execute("UPDATE website_listing SET acknowledged_at = acknowledged_at - interval '16 minutes'")
+    reconcile(certjobs, database, portal, "--dry-run", env=site)
+    reconcile(certjobs, database, portal, env=site)
+    assert sorted(each[:2] for each in findings(database)) == [("lagging", "A-1"), ("lagging", "B")]
+    portal.clock.advance(16 * 60)
+    reconcile(certjobs, database, portal)
+    assert len(findings(database)) == 2, "nobody looked"
+    reconcile(certjobs, database, portal, env=site)
+    assert findings(database) == []
+
+
+def test_a_public_site_that_cannot_be_read(
+    certjobs: Certjobs, database: TestDatabase, portal: Portal, agreed: list[str]
+) -> None:
+    """Where the public site cannot be read the run says so (69); the portal is compared and mended all the same."""
+    edit(portal, M00=False)
+    site = {"CERTJOBS_PUBLIC_SITE_URL": f"{portal.simulator.url}/nowhere"}
+    found = reconcile(certjobs, database, portal, exit_code=69, env=site)
+    assert "the public site answered 404" in found["message"]
+    assert found["counts"]["restored"] == 1
+    assert portal.listed() == agreed
+    wrong = {"CERTJOBS_PUBLIC_SITE_URL": "http://mentors.example.org/"}
+    assert "https://" in reconcile(certjobs, database, portal, exit_code=78, env=wrong)["message"]
+
+
+def test_what_the_database_shows(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """Told twice, paused twice, stuck and never ended: each is a finding, also where the website cannot be read."""
+    load(certjobs, Mentor("X", -1), Mentor("R", 7))
+    for job in ("expiry-check", "remind"):
+        assert certjobs(job, *AS_OF, url=database.job_url, env={"CERTJOBS_NOTIFY_CHANNEL": "console"}).exit_code == 0
+    portal.fault("status", "whoami", status=500, count=None)
+    reconcile(certjobs, database, portal, exit_code=69)
+    assert findings(database) == []
+    database.execute(
+        "INSERT INTO reminder_dispatch_log (notification_id, kind, mentor_id, threshold_day, certification_expiry,"
+        " coordinator_id, attempt, outcome) SELECT notification_id, kind, mentor_id, threshold_day,"
+        " certification_expiry, coordinator_id, attempt + 1, outcome FROM reminder_dispatch_log WHERE kind = 'reminder'"
+    )
+    database.execute(
+        "INSERT INTO mentor_status_events (mentor_id, event, from_status, to_status, certification_expiry,"
+        " effective_on, actor) SELECT mentor_id, event, from_status, to_status, certification_expiry, effective_on,"
+        " actor"
+        " FROM mentor_status_events WHERE event = 'expired_cert'"
+    )
+    database.execute("UPDATE notifications SET status = 'unknown' WHERE kind = 'pause'")
+    database.execute("UPDATE sync_queue SET created_at = created_at - interval '2 days' WHERE operation = 'restore'")
+    database.execute(
+        "INSERT INTO scheduler_run_log (run_id, job_name, trigger, status, host, version, actor)"
+        " VALUES (gen_random_uuid(), 'sync', 'schedule', 'abandoned', 'h', '0', 'a')"
+    )
+    reconcile(certjobs, database, portal, exit_code=69)
+    assert sorted({each[:2] for each in findings(database)}, key=str) == [
+        ("duplicate", "R"),
+        ("duplicate", "X"),
+        ("stuck", "R"),
+        ("stuck", "X"),
+        ("unfinished", None),
+    ]
+    before = findings(database)
+    reconcile(certjobs, database, portal, exit_code=69)
+    assert findings(database) == before, "again is nothing"
+
+
+def test_a_pause_after_a_reinstatement_is_no_second_one(
+    certjobs: Certjobs, database: TestDatabase, portal: Portal
+) -> None:
+    """Who was reinstated without a certification and is paused again the next night was not paused twice."""
+    load(certjobs, Mentor("X", -1), Mentor("A", 100))
+    for _ in range(2):
+        assert certjobs("expiry-check", *AS_OF, url=database.job_url).exit_code == 0
+        do(certjobs, "mentors", "reinstate", "X", "--force", *WHY)
+    portal.knows("A")
+    portal.knows("X", listed=False)
+    reconcile(certjobs, database, portal)
+    assert "duplicate" not in {each[0] for each in findings(database)}
+
+
+@pytest.mark.parametrize("key", ["A\t1", "A\\N", "\\N", "a\nb", "A\rB", "A\0B", "Ærlig Å", "kari@example.org", "None"])
+def test_keys_of_any_kind(certjobs: Certjobs, database: TestDatabase, portal: Portal, key: str) -> None:
+    """Whatever the keys on the website hold, they are compared as they are; one like an address is written nowhere."""
+    load(certjobs, Mentor("A", 100))
+    portal.knows("A", key)
+    portal.simulator.state.add(None)
+    found = reconcile(certjobs, database, portal)
+    counts = found["counts"]
+    assert (counts["entries"], counts["agreeing"], counts["unknown"], counts["differing"]) == (3, 1, 2, 0)
+    assert [each[0] for each in findings(database)] == ["unknown", "unknown"]
+    assert "kari" not in str(database.all("SELECT detail FROM reconciliation_log")) + str(found)
+
+
+def test_without_a_portal(certjobs: Certjobs, database: TestDatabase) -> None:
+    """Where no portal is set nothing is compared, and that is said; what the database shows is found all the same."""
+    load(certjobs, Mentor("A", 100))
+    database.execute("UPDATE sync_queue SET created_at = created_at - interval '2 days'")
+    result = certjobs("reconcile", "--json", *AS_OF, url=database.job_url)
+    assert (result.exit_code, "No portal is set" in result.json()["message"]) == (0, True)
+    assert [each[:2] for each in findings(database)] == [("stuck", "A")]
+
+
+def test_two_at_once(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """Of two that compare at the same time one works, and the other says who does and exits 75."""
+    with database.connect() as holder:
+        holder.execute(
+            "INSERT INTO scheduler_run_log (run_id, job_name, trigger, host, version, actor, backend_pid,"
+            " backend_start) SELECT gen_random_uuid(), 'reconcile', 'schedule', 'h', '0', 'a', pg_backend_pid(),"
+            " certjobs_session_start()"
+        )
+        holder.execute(
+            "SELECT certjobs_acquire_lock('reconcile', run_id, 'another') FROM scheduler_run_log"
+            " WHERE job_name = 'reconcile'"
+        )
+        assert "already running" in reconcile(certjobs, database, portal, exit_code=75)["message"]

@@ -58,7 +58,7 @@ _LAGGING = sa.text(
     " FROM unnest(CAST(:ids AS bigint[]), CAST(:expiries AS date[])) AS t (mentor_id, certification_expiry)"
 )
 _EXAMPLES = sa.text(
-    "SELECT concat_ws(': ', m.external_ref, l.detail) FROM reconciliation_log l"
+    "SELECT concat_ws(': ', m.external_ref, concat_ws(' ', l.detail, l.done)) FROM reconciliation_log l"
     " LEFT JOIN peer_mentors m ON m.id = l.mentor_id"
     " WHERE l.cleared_at IS NULL AND l.finding = :finding ORDER BY l.id DESC LIMIT :limit"
 )
