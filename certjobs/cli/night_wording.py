@@ -22,7 +22,6 @@ class NightWording:
     long_day: str  # a date written out, as a pattern of Unicode's date formats
     short_day: str
     tick_day: str
-    time_of_day: str
     seconds: str
     minutes: str
     hours: str
@@ -31,7 +30,6 @@ class NightWording:
     report: str
     night_of: str
     dry_run: str
-    well: str
     well_but: str
     exits: Mapping[int, tuple[str, str]]
     exit_unknown: tuple[str, str]
@@ -132,15 +130,13 @@ BOKMAAL = NightWording(
     long_day="EEEE d. MMMM y",
     short_day="d. MMM y",
     tick_day="d.M.",
-    time_of_day="HH:mm",
-    seconds="{n} s",
-    minutes="{n} min",
-    hours="{n} t",
+    seconds="{n}\N{NO-BREAK SPACE}s",
+    minutes="{n}\N{NO-BREAK SPACE}min",
+    hours="{n}\N{NO-BREAK SPACE}t",
     address="[adresse utelatt]",
     report="Nattrapport",
     night_of="natt til {day}",
     dry_run="Tørrkjøring: Ingenting ble skrevet, og ingen ble varslet.",
-    well="Alt er i orden",
     well_but="Natten gikk bra, men noe bør ses på",
     exits={
         0: ("Alt er i orden", "Ingen trenger å gjøre noe."),
@@ -300,15 +296,13 @@ NYNORSK = NightWording(
     long_day="EEEE d. MMMM y",
     short_day="d. MMM y",
     tick_day="d.M.",
-    time_of_day="HH:mm",
-    seconds="{n} s",
-    minutes="{n} min",
-    hours="{n} t",
+    seconds="{n}\N{NO-BREAK SPACE}s",
+    minutes="{n}\N{NO-BREAK SPACE}min",
+    hours="{n}\N{NO-BREAK SPACE}t",
     address="[adresse utelaten]",
     report="Nattrapport",
     night_of="natt til {day}",
     dry_run="Tørrkøyring: Ingenting vart skrive, og ingen vart varsla.",
-    well="Alt er i orden",
     well_but="Natta gjekk bra, men noko bør sjåast på",
     exits={
         0: ("Alt er i orden", "Ingen treng å gjere noko."),
@@ -468,15 +462,13 @@ ENGLISH = NightWording(
     long_day="EEEE d MMMM y",
     short_day="d MMM y",
     tick_day="d MMM",
-    time_of_day="HH:mm",
-    seconds="{n} s",
-    minutes="{n} min",
-    hours="{n} h",
+    seconds="{n}\N{NO-BREAK SPACE}s",
+    minutes="{n}\N{NO-BREAK SPACE}min",
+    hours="{n}\N{NO-BREAK SPACE}h",
     address="[address left out]",
     report="Nightly report",
     night_of="night of {day}",
     dry_run="Dry-run: nothing was written and nobody was told.",
-    well="All is well",
     well_but="The night went well, but something needs a look",
     exits={
         0: ("All is well", "Nobody has to do anything."),
@@ -587,7 +579,7 @@ ENGLISH = NightWording(
         "Bars, night by night from {first} to {last}: {reminders} reminders, {pauses} pauses and {guarded} "
         "that the guard will ask about. The numbers are in the table below."
     ),
-    night="Night of",
+    night="Night",
     reminders="Reminders",
     pauses="Pauses",
     guarded="Guard asks",
