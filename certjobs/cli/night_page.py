@@ -42,6 +42,7 @@ TONES = {
     ExitCode.TERMINATED: "abandoned",
 }
 SECOND, MINUTE, HOUR = 1, 60, 60 * 60
+TOGETHER = "\N{NO-BREAK SPACE}"
 ROUGHLY = 10  # seconds from which tenths say nothing
 
 
@@ -164,14 +165,14 @@ class Speech:
         if whole < HOUR:
             left = whole % MINUTE
             minutes = self.words.minutes.format(n=whole // MINUTE)
-            return f"{minutes} {self.words.seconds.format(n=left)}" if left else minutes
+            return f"{minutes}{TOGETHER}{self.words.seconds.format(n=left)}" if left else minutes
         return self.hours(whole // MINUTE)
 
     def hours(self, minutes: int) -> str:
         """Return a time in hours and minutes."""
         hours, left = divmod(max(0, minutes), 60)
         said = self.words.minutes.format(n=left)
-        return f"{self.words.hours.format(n=self.number(hours))} {said}" if hours else said
+        return f"{self.words.hours.format(n=self.number(hours))}{TOGETHER}{said}" if hours else said
 
     def pieces(self, text: str) -> Sequence[tuple[bool, str]]:
         """Return a sentence of the program in pieces, with those that stand in backticks marked: they are commands."""
@@ -195,6 +196,11 @@ class Speech:
     def counted(self, numbers: Mapping[str | None, int]) -> str:
         """Return how many cells of the history have which status."""
         return ", ".join(f"{self.status(status)} {self.number(number)}" for status, number in numbers.items())
+
+    @staticmethod
+    def numbers(each: ComingNight, thresholds: Sequence[int]) -> Sequence[int]:
+        """Return a night of the forecast as its table has it."""
+        return [*(each.reminders.get(day, 0) for day in thresholds), each.pauses, each.guarded]
 
     def coming(self, each: ComingNight) -> str:
         """Return a night of the forecast in one line."""

@@ -22,7 +22,6 @@ class NightWording:
     long_day: str  # a date written out, as a pattern of Unicode's date formats
     short_day: str
     tick_day: str
-    time_of_day: str
     seconds: str
     minutes: str
     hours: str
@@ -31,7 +30,6 @@ class NightWording:
     report: str
     night_of: str
     dry_run: str
-    well: str
     well_but: str
     exits: Mapping[int, tuple[str, str]]
     exit_unknown: tuple[str, str]
@@ -132,15 +130,13 @@ BOKMAAL = NightWording(
     long_day="EEEE d. MMMM y",
     short_day="d. MMM y",
     tick_day="d.M.",
-    time_of_day="HH:mm",
-    seconds="{n} s",
-    minutes="{n} min",
-    hours="{n} t",
+    seconds="{n}\N{NO-BREAK SPACE}s",
+    minutes="{n}\N{NO-BREAK SPACE}min",
+    hours="{n}\N{NO-BREAK SPACE}t",
     address="[adresse utelatt]",
     report="Nattrapport",
     night_of="natt til {day}",
     dry_run="Tørrkjøring: Ingenting ble skrevet, og ingen ble varslet.",
-    well="Alt er i orden",
     well_but="Natten gikk bra, men noe bør ses på",
     exits={
         0: ("Alt er i orden", "Ingen trenger å gjøre noe."),
@@ -244,9 +240,9 @@ BOKMAAL = NightWording(
         "missing": "Skal vises på nettsiden, men gjør det ikke.",
         "extra": "Vises på nettsiden, men skal ikke det.",
         "unknown": "Står på nettsiden med en nøkkel som ingen likeperson har. Den blir stående til noen rydder opp.",
-        "duplicate": "Samme likeperson står flere ganger på nettsiden.",
-        "stuck": "En endring til nettsiden er gitt opp eller har blitt liggende. Noen må se på den.",
-        "lagging": "Nettsiden henger etter, men endringen er på vei.",
+        "duplicate": "Et varsel gikk ut to ganger, eller noen ble satt på pause to ganger for samme sertifisering.",
+        "stuck": "En endring til nettsiden eller et varsel er gitt opp eller har blitt liggende. Noen må se på det.",
+        "lagging": "Tatt bort i portalen for lengst, men synes fortsatt på den offentlige nettsiden.",
         "warning": "Noen ble aktivert uten gyldig sertifisering. De vises ikke på nettsiden.",
         "unfinished": "En kjøring begynte og ble aldri ferdig.",
         "missed": "En natt uten en vellykket kjøring.",
@@ -300,15 +296,13 @@ NYNORSK = NightWording(
     long_day="EEEE d. MMMM y",
     short_day="d. MMM y",
     tick_day="d.M.",
-    time_of_day="HH:mm",
-    seconds="{n} s",
-    minutes="{n} min",
-    hours="{n} t",
+    seconds="{n}\N{NO-BREAK SPACE}s",
+    minutes="{n}\N{NO-BREAK SPACE}min",
+    hours="{n}\N{NO-BREAK SPACE}t",
     address="[adresse utelaten]",
     report="Nattrapport",
     night_of="natt til {day}",
     dry_run="Tørrkøyring: Ingenting vart skrive, og ingen vart varsla.",
-    well="Alt er i orden",
     well_but="Natta gjekk bra, men noko bør sjåast på",
     exits={
         0: ("Alt er i orden", "Ingen treng å gjere noko."),
@@ -412,9 +406,9 @@ NYNORSK = NightWording(
         "missing": "Skal visast på nettsida, men blir det ikkje.",
         "extra": "Blir vist på nettsida, men skal ikkje det.",
         "unknown": "Står på nettsida med ein nøkkel som ingen likeperson har. Han blir ståande til nokon ryddar opp.",
-        "duplicate": "Same likeperson står fleire gonger på nettsida.",
-        "stuck": "Ei endring til nettsida er gjeven opp eller har vorte liggjande. Nokon må sjå på henne.",
-        "lagging": "Nettsida heng etter, men endringa er på veg.",
+        "duplicate": "Eit varsel gjekk ut to gonger, eller nokon vart sett på pause to gonger for same sertifiseringa.",
+        "stuck": "Ei endring til nettsida eller eit varsel er gjeve opp eller har vorte liggjande. Nokon må sjå på det.",
+        "lagging": "Teken bort i portalen for lengst, men synest framleis på den offentlege nettsida.",
         "warning": "Nokon vart aktivert utan gyldig sertifisering. Dei blir ikkje viste på nettsida.",
         "unfinished": "Ei køyring byrja og vart aldri ferdig.",
         "missed": "Ei natt utan ei vellukka køyring.",
@@ -468,15 +462,13 @@ ENGLISH = NightWording(
     long_day="EEEE d MMMM y",
     short_day="d MMM y",
     tick_day="d MMM",
-    time_of_day="HH:mm",
-    seconds="{n} s",
-    minutes="{n} min",
-    hours="{n} h",
+    seconds="{n}\N{NO-BREAK SPACE}s",
+    minutes="{n}\N{NO-BREAK SPACE}min",
+    hours="{n}\N{NO-BREAK SPACE}h",
     address="[address left out]",
     report="Nightly report",
     night_of="night of {day}",
     dry_run="Dry-run: nothing was written and nobody was told.",
-    well="All is well",
     well_but="The night went well, but something needs a look",
     exits={
         0: ("All is well", "Nobody has to do anything."),
@@ -556,9 +548,9 @@ ENGLISH = NightWording(
         "missing": "To be listed on the website, but not there.",
         "extra": "Listed on the website, but not to be.",
         "unknown": "On the website with a key that no mentor has. It stays until somebody clears it up.",
-        "duplicate": "The same mentor stands on the website several times.",
-        "stuck": "A change for the website was given up or lies still. Somebody must look at it.",
-        "lagging": "The website is behind, but the change is on its way.",
+        "duplicate": "A notice went out twice, or somebody was paused twice for one certification.",
+        "stuck": "A change for the website, or a notice, was given up or lies still. Somebody must look at it.",
+        "lagging": "Taken off in the portal long ago, and still visible on the public site.",
         "warning": "Somebody was made active without a valid certification. The website does not list them.",
         "unfinished": "A run began and never ended.",
         "missed": "A night without a successful run.",
@@ -587,7 +579,7 @@ ENGLISH = NightWording(
         "Bars, night by night from {first} to {last}: {reminders} reminders, {pauses} pauses and {guarded} "
         "that the guard will ask about. The numbers are in the table below."
     ),
-    night="Night of",
+    night="Night",
     reminders="Reminders",
     pauses="Pauses",
     guarded="Guard asks",
