@@ -407,7 +407,7 @@ NYNORSK = NightWording(
         "extra": "Blir vist på nettsida, men skal ikkje det.",
         "unknown": "Står på nettsida med ein nøkkel som ingen likeperson har. Han blir ståande til nokon ryddar opp.",
         "duplicate": "Eit varsel gjekk ut to gonger, eller nokon vart sett på pause to gonger for same sertifiseringa.",
-        "stuck": "Ei endring til nettsida eller eit varsel er gjeve opp eller har vorte liggjande. Nokon må sjå på det.",
+        "stuck": "Ei endring til nettsida eller eit varsel er gjeve opp eller ligg fast. Nokon må sjå på det.",
         "lagging": "Teken bort i portalen for lengst, men synest framleis på den offentlege nettsida.",
         "warning": "Nokon vart aktivert utan gyldig sertifisering. Dei blir ikkje viste på nettsida.",
         "unfinished": "Ei køyring byrja og vart aldri ferdig.",
