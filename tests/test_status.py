@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from certjobs.db.overview import Overview
 from certjobs.db.sqlfiles import statement
 from certjobs.domain.coverage import NIGHTLY
-from certjobs.domain.durations import parse_duration
+from certjobs.domain.durations import parse_duration, written
 from tests.children.helpers import dump, load
 from tests.roster import KARI, TODAY, Mentor
 from tests.test_lock import HOLDER, HOUR, age, hold
@@ -93,9 +93,7 @@ def test_before_the_first_night(certjobs: Certjobs, database: TestDatabase) -> N
     assert "overdue" not in said
     found = status(certjobs, database, "--max-age", "26h", exit_code=3)
     assert [each["job"] for each in found["overdue"]] == list(NIGHTLY)
-    assert found["message"].startswith(
-        "Overdue, with no success in the last 26 h: expiry-check, which never succeeded;"
-    )
+    assert found["message"].startswith("Overdue, with no success in the last 26h: expiry-check, which never succeeded;")
 
 
 def test_a_job_is_overdue_once_its_last_success_is_older(certjobs: Certjobs, database: TestDatabase) -> None:
@@ -170,7 +168,7 @@ def test_jobs_without_an_age(certjobs: Certjobs) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "length"),
+    ("text", "length"),
     [
         ("26h", 26 * HOUR),
         ("90m", 1.5 * HOUR),
@@ -179,13 +177,14 @@ def test_jobs_without_an_age(certjobs: Certjobs) -> None:
         ("36500d", 36_500 * DAY),
     ],
 )
-def test_a_length_of_time(written: str, length: timedelta) -> None:
-    """A whole number and its unit are a length of time."""
-    assert parse_duration(written) == length
+def test_a_length_of_time(text: str, length: timedelta) -> None:
+    """A whole number and its unit are a length of time, which is written so that it can be read again."""
+    assert parse_duration(text) == length
+    assert parse_duration(written(length)) == length
 
 
 @pytest.mark.parametrize(
-    "written",
+    "text",
     [
         "",
         "26",
@@ -204,9 +203,9 @@ def test_a_length_of_time(written: str, length: timedelta) -> None:
         "٢h",
     ],
 )
-def test_what_is_no_length_of_time(certjobs_unset: Certjobs, written: str) -> None:
+def test_what_is_no_length_of_time(certjobs_unset: Certjobs, text: str) -> None:
     """Anything else is wrong usage, said before a database is looked for, with what would be right."""
-    result = certjobs_unset("status", f"--max-age={written}")
+    result = certjobs_unset("status", f"--max-age={text}")
     assert result.exit_code == 2
     assert "--max-age" in result.stderr
     assert any(each in result.stderr for each in ("26h, 90m or 2d", "no time at all", "a hundred years"))
@@ -420,13 +419,15 @@ def test_of_many_exposed_the_first_are_named(certjobs: Certjobs, database: TestD
 
 
 def test_a_time_zone_that_does_not_exist(certjobs: Certjobs, database: TestDatabase) -> None:
-    """An organisation whose time zone is wrong is looked at in UTC; the watchdog goes on watching."""
+    """An organisation whose time zone is wrong is looked at in UTC, and one without a website not at all."""
     load(certjobs, Mentor("A", -5))
     database.execute("INSERT INTO website_listing (mentor_id, listed) SELECT id, true FROM peer_mentors")
     database.execute("UPDATE organisations SET time_zone = 'Europe/Atlantis'")
     found = status(certjobs, database)
     assert found["time_zone"] == "UTC"
     assert found["exposed"][0]["since"].endswith("T00:00:00+00:00")
+    database.execute("UPDATE organisations SET website_sync = false")
+    assert status(certjobs, database)["exposed_total"] == 0
 
 
 # Findings and forecasts.

@@ -108,6 +108,13 @@ def test_an_alias_is_the_job(certjobs: Certjobs, database: TestDatabase, dead: H
     assert locks(database) == 0
 
 
+def test_a_lock_under_a_name_the_job_had(certjobs: Certjobs, database: TestDatabase, dead: Held) -> None:
+    """A lock that a version took which called the job otherwise is found by the name the job has now."""
+    database.execute("UPDATE job_lock SET job_name = 'retention'")
+    assert unlocked(certjobs, job="prune")["run_id"] == str(dead.run_id)
+    assert locks(database) == 0
+
+
 def test_a_dry_run_only_shows(certjobs: Certjobs, database: TestDatabase, dead: Held) -> None:
     """--dry-run shows who holds the lock and changes nothing."""
     before = dump(database)

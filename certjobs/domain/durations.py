@@ -24,3 +24,10 @@ def parse_duration(text: str) -> timedelta:
         msg = f"{text} is {'more than a hundred years' if seconds else 'no time at all'}"
         raise ValueError(msg)
     return timedelta(seconds=seconds)
+
+
+def written(length: timedelta) -> str:
+    """Return a length of whole seconds as it is written, in hours or in the largest unit that says it exactly."""
+    seconds = int(length.total_seconds())
+    unit = next(unit for unit in ("h", "m", "s") if seconds % _UNITS[unit] == 0)
+    return f"{seconds // _UNITS[unit]}{unit}"
