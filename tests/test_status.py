@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
+from certjobs.db import engine as db_engine
 from certjobs.db.overview import Overview
 from certjobs.db.sqlfiles import statement
+from certjobs.db.store import Attribution, Database
 from certjobs.domain.coverage import NIGHTLY
 from certjobs.domain.durations import parse_duration, written
 from tests.children.helpers import dump, load
@@ -473,6 +475,29 @@ def test_what_was_expected(certjobs: Certjobs, database: TestDatabase) -> None:
         {"job": "remind", "night": (today - DAY).isoformat(), "expected": 8, "done": 6},
     ]
     assert "The last night foretold" in plain(certjobs, database).stdout
+
+
+def test_the_runs_of_the_last_weeks(database: TestDatabase) -> None:
+    """The history has every run that began since a moment, oldest first, and of some jobs alone where they are named."""
+    for name, ago in (("sync", DAY), ("remind", 2 * DAY), ("sync", 3 * DAY), ("sync", 15 * DAY)):
+        ran(database, name, ago)
+    ran(database, "remind", HOUR, status="failed")
+    engine = db_engine.create_engine(
+        db_engine.database_url(database.job_url), application_name="tests", statement_timeout=60, lock_timeout=10
+    )
+    with Database(engine, Attribution("test")).transaction(snapshot=True) as store:
+        since = store.overview.now() - 14 * DAY
+        everything = store.overview.history(since)
+        some = store.overview.history(since, ["sync"])
+    engine.dispose()
+    assert [(each.job, each.status) for each in everything] == [
+        ("sync", "succeeded"),
+        ("remind", "succeeded"),
+        ("sync", "succeeded"),
+        ("remind", "failed"),
+    ]
+    assert [each.job for each in some] == ["sync", "sync"]
+    assert {round(each.seconds or 0) for each in everything} == {60}
 
 
 # How it reads.

@@ -204,6 +204,19 @@ def test_what_a_dead_owner_had_in_hand(certjobs: Certjobs, database: TestDatabas
     ]
 
 
+def test_of_much_in_hand_the_first_are_named(certjobs: Certjobs, database: TestDatabase, dead: Held) -> None:
+    """A person sees twenty items and how many there are; the document names all."""
+    database.execute(
+        "INSERT INTO sync_queue (mentor_id, organisation_id, operation, status, triggered_by_event, actor,"
+        " claimed_by_run) SELECT n, 1, 'remove', 'processing', 'paused', 'x', %s FROM generate_series(1, 23) AS n",
+        dead.run_id,
+    )
+    said = certjobs("unlock", JOB, *WHY, "--dry-run").stdout
+    assert "It has 23 operations in hand." in " ".join(said.split())
+    assert "These are the first 20 of 23" in said
+    assert len(unlocked(certjobs)["in_hand"]) == 23
+
+
 def test_a_stale_owner_neither_writes_nor_sends(forked: Forked, certjobs: Certjobs, database: TestDatabase) -> None:
     """A process that wakes after it was unlocked sends no other notice, writes nothing and ends with 75."""
     load(certjobs, Mentor("A", -3), Mentor("B", -2), Mentor("C", -1, coordinators=OLA))
