@@ -121,6 +121,7 @@ class _Reconciling:
         with ctx.transaction(bulk=True) as store:
             found = store.reconciliation
             compared = found.compare(found.stage(pages), since)
+            found.name_unknown(pages)
             lagging = list(_lagging(store, site, options.public_lag)) if site is not None else []
             store.begin_changes()
             if options.adopt:
