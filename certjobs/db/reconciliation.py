@@ -238,9 +238,12 @@ class Reconciliation:
             },
         )
 
-    def find_traces(self, *, jobs: Sequence[str], today: date, time_zone: str, back: timedelta) -> None:
-        """Gather what the database alone shows to be wrong; ``back``: for how long what is past is told of."""
-        values = {"jobs": list(jobs), "today": today, "time_zone": time_zone, "back": back}
+    def find_traces(self, *, jobs: Sequence[str], today: date, time_zone: str, back: timedelta, sends: bool) -> None:
+        """Gather what the database alone shows to be wrong.
+
+        ``back``: for how long what is past is told of; ``sends``: whether operations are sent anywhere.
+        """
+        values = {"jobs": list(jobs), "today": today, "time_zone": time_zone, "back": back, "sends": sends}
         self._connection.execute(statement("find_traces"), values)
 
     def examples(self, finding: str, limit: int) -> Sequence[str]:

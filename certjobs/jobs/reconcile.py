@@ -105,7 +105,11 @@ class _Reconciling:
             found = store.reconciliation
             found.begin_findings()
             found.find_traces(
-                jobs=NIGHTLY[:-1], today=ctx.today(organisations[0]), time_zone=organisations[0].time_zone, back=BACK
+                jobs=NIGHTLY,
+                today=ctx.today(organisations[0]),
+                time_zone=organisations[0].time_zone,
+                back=BACK,
+                sends=ctx.portal is not None,
             )
             self._note(found.note(TRACES))
 
