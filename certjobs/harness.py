@@ -41,6 +41,7 @@ from certjobs.ports import Alert
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from datetime import datetime
     from types import FrameType
 
     from certjobs.db.locks import RunSession
@@ -123,8 +124,12 @@ class Resources(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Outside:
-    """What of a run reaches outside: None where its job does not, or where nothing is set."""
+    """What of a run reaches outside: None where its job does not, or where nothing is set.
 
+    ``read_at``: when it began to be read, where that was before the run, by the database's clock.
+    """
+
+    read_at: datetime | None
     notifier: Notifier | None
     portal: ListingPortal | None
     site: PublicSite | None
@@ -157,6 +162,7 @@ class _Run:
             self.counts["abandoned_found"] = abandoned
         self.session.beat()
         outside = _Outside(
+            None,
             self.resources.notifier if self.spec.tells else None,
             self.resources.portal if self.spec.syncs else None,
             self.resources.site if self.spec.reads else None,
@@ -174,12 +180,17 @@ class _Run:
         """Work, on one transaction that is rolled back; what is outside has been read by then."""
         self.resources.check_schema()
         outside = _Outside(
+            self._now() if self.spec.reads else None,
             self.resources.dry_notifier() if self.spec.tells else None,
             self.resources.dry_portal(reads=self.spec.reads) if self.spec.syncs else None,
             self.resources.dry_site() if self.spec.reads else None,
         )
         with self.resources.dry(self.row) as database:
             return self._work(database, outside, lambda name: self._dry_step(name, database, outside), dry_run=True)
+
+    def _now(self) -> datetime:
+        with self.resources.live(self.row, None).transaction() as store:
+            return store.operations.now()
 
     def _work(
         self,
@@ -200,6 +211,7 @@ class _Run:
                 notifier=outside.notifier,
                 portal=outside.portal,
                 site=outside.site,
+                read_at=outside.read_at,
                 progress=self.resources.progress,
                 log=self.log,
                 sleep=self.resources.sleep,
@@ -233,6 +245,7 @@ class _Run:
         row = replace(self.row, run_id=uuid4(), job_name=name, parent_run_id=self.row.run_id)
         child = _Run(spec, make_options, row, self.resources, self.signals, self.log, self.debug)
         seen = _Outside(
+            outside.read_at if spec.reads else None,
             outside.notifier if spec.tells else None,
             outside.portal if spec.syncs else None,
             outside.site if spec.reads else None,
@@ -290,7 +303,11 @@ class _Run:
                 known = store.alerts.open([each.kind for each in outcome.watches])
             for each in outcome.watches:
                 begins, ends = each.number > 0 and each.kind not in known, each.number == 0 and each.kind in known
-                if (begins or ends) and self._alert("finding" if begins else "recovery", outcome, each.sentence, None):
+                passes = each.number == 0 and each.passed > 0 and not ends
+                if not (begins or ends or passes):
+                    continue
+                sent = self._alert("recovery" if ends else "finding", outcome, each.sentence, None)
+                if sent and not passes:
                     with self.resources.live(self.row, None).transaction() as store:
                         if begins:
                             store.alerts.told(each.kind, each.number)

@@ -283,6 +283,7 @@ def carry_out(
     report = carried_out(
         name, options, as_of=as_of, dry_run=dry_run, local=local, json=json, debug=debug, reason=reason
     )
+    show(report, json=json)
     raise typer.Exit(int(report.outcome.exit_code))
 
 
@@ -297,9 +298,9 @@ def carried_out(
     debug: bool,
     reason: str | None = None,
 ) -> Report:
-    """Carry out a run of a job, show its report and return it."""
+    """Carry out a run of a job and return its report."""
     from certjobs import bootstrap
-    from certjobs.cli import output, render
+    from certjobs.cli import output
 
     request = bootstrap.Request(
         local=local,
@@ -309,7 +310,12 @@ def carried_out(
         debug=debug,
         reason=clean_reason(reason) if reason is not None else None,
     )
-    report = bootstrap.run_job(name, options, request, output.progress())
+    return bootstrap.run_job(name, options, request, output.progress())
+
+
+def show(report: Report, *, json: bool) -> None:
+    """Show how a run went."""
+    from certjobs.cli import output, render
+
     with output.shown():
         render.report(report, as_json=json)
-    return report

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from certjobs.cli.jobs import carried_out, carry_out
+from certjobs.cli.jobs import carried_out, carry_out, show
 from certjobs.cli.options import JOB_EXITS, STDIN, AsOf, Debug, DryRun, Json, Local
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from certjobs.domain.night import Night
     from certjobs.domain.outcome import Report
 
 
@@ -84,8 +86,10 @@ def nightly(
             json=json,
             debug=debug,
         )
+        night: Night | None = done.outcome.details.get("night")
+        show(_nameless(done, night), json=json)
         if out is not None:
-            _write(done, out, language)
+            _write(night, out, language)
     raise typer.Exit(int(done.outcome.exit_code))
 
 
@@ -98,11 +102,18 @@ def _file(report: str | None) -> AbstractContextManager[BinaryIO | None]:
     return files.output(report)
 
 
-def _write(done: Report, out: BinaryIO, language: Language) -> None:
+def _nameless(done: Report, night: Night | None) -> Report:
+    """Return a report for the screen: names are for the page alone, which only its owner can read."""
+    if night is None:
+        return done
+    details = {**done.outcome.details, "night": night.nameless()}
+    return replace(done, outcome=replace(done.outcome, details=details))
+
+
+def _write(night: Night | None, out: BinaryIO, language: Language) -> None:
     """Write the page. Raises _NoNight where the run never came to what it would tell."""
     from certjobs.cli.night_page import page
 
-    night = done.outcome.details.get("night")
     if night is None:
         typer.echo("The report was not written: the night never came to what it would tell.", err=True)
         raise _NoNight

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from certjobs.cli.output import cell, document, say, table
+from certjobs.domain.coverage import WHOLE_NIGHT
 from certjobs.domain.thresholds import DECIDED_FOR_ALL
 from certjobs.errors import ExitCode
 
@@ -152,7 +153,11 @@ def _seconds(each: Run) -> str | None:
 
 def _counted(counts: dict[str, Any]) -> str:
     """Return counts in words, without those that only prove what others say already."""
-    shown = (name for name, number in counts.items() if number and not name.startswith(("owed_", DECIDED_FOR_ALL)))
+    shown = (
+        name
+        for name, number in counts.items()
+        if number and not name.startswith(("owed_", DECIDED_FOR_ALL, WHOLE_NIGHT))
+    )
     return ", ".join(f"{name.replace('_', ' ')} {counts[name]}" for name in shown) or "nothing to do"
 
 

@@ -12,24 +12,40 @@ from certjobs.db.tables import coordinators
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import date, datetime
+    from datetime import date
 
     from certjobs.db.organisations import Organisation
 
 
-_REMINDERS_ON = sa.text(
-    "SELECT count(*) FROM certjobs_reminders_due(:organisation_id, :night, CAST(:thresholds AS integer[])) d"
-    " WHERE d.certification_expiry = CAST(:night AS date) + d.threshold_day"
-)
-_EXPECT = sa.text(
-    "INSERT INTO forecasts (night, job_name, organisation_id, expected, run_id)"
-    " VALUES (:night, :job_name, :organisation_id, :number, certjobs_setting('run_id')::uuid)"
+_KEEP = (
+    "INSERT INTO forecasts (night, job_name, organisation_id, expected, members, run_id)"
+    " SELECT :night, :job_name, :organisation_id, count(*), coalesce(array_agg(w.id ORDER BY w.id), '{}'),"
+    " certjobs_setting('run_id')::uuid FROM (%s) w"
     " ON CONFLICT (night, job_name, organisation_id) DO UPDATE"
-    " SET expected = EXCLUDED.expected, run_id = EXCLUDED.run_id, created_at = clock_timestamp()"
-    " WHERE forecasts.expected <> EXCLUDED.expected"
+    " SET expected = EXCLUDED.expected, members = EXCLUDED.members, run_id = EXCLUDED.run_id,"
+    " created_at = clock_timestamp() WHERE forecasts.members <> EXCLUDED.members"
+)
+_EXPECT_REMINDERS = sa.text(
+    _KEEP
+    % (
+        "SELECT d.mentor_id AS id"
+        " FROM certjobs_reminders_due(:organisation_id, :night, CAST(:thresholds AS integer[])) d"
+        " WHERE d.certification_expiry = CAST(:night AS date) + d.threshold_day"
+    )
+)
+_EXPECT_PAUSES = sa.text(
+    _KEEP
+    % (
+        "SELECT m.id FROM peer_mentors m"
+        " WHERE m.organisation_id = :organisation_id AND m.status = 'active'"
+        " AND certjobs_expired(m.certification_expiry, :night)"
+        " AND (CAST(:unapproved AS boolean)"
+        " OR EXISTS (SELECT 1 FROM approved_changes a WHERE a.job_name = :guarded_as AND a.mentor_id = m.id"
+        " AND a.certification_expiry = m.certification_expiry))"
+    )
 )
 _EXPECTED = sa.text(
-    "SELECT expected, created_at FROM forecasts"
+    "SELECT expected FROM forecasts"
     " WHERE night = :night AND job_name = :job_name AND organisation_id = :organisation_id"
 )
 
@@ -55,14 +71,6 @@ class Named:
 
     name: str
     address: str
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What a night was expected to bring, and when that was said."""
-
-    number: int
-    since: datetime
 
 
 class Forecasts:
@@ -91,33 +99,31 @@ class Forecasts:
 
     # What a night expects of the next.
 
-    def reminders_on(self, organisation_id: int, night: date, thresholds: Sequence[int]) -> int:
-        """Return how many mentors first come under a threshold on a night, if nothing changes until then."""
-        values = {"organisation_id": organisation_id, "night": night, "thresholds": list(thresholds)}
-        number: int = self._connection.execute(_REMINDERS_ON, values).scalar_one()
+    def expect_reminders(self, job_name: str, organisation_id: int, night: date, thresholds: Sequence[int]) -> None:
+        """Keep who first comes under a threshold on a night, if nothing changes until then; the latest word counts."""
+        values = {"job_name": job_name, "organisation_id": organisation_id, "night": night}
+        self._connection.execute(_EXPECT_REMINDERS, values | {"thresholds": list(thresholds)})
+
+    def expect_pauses(
+        self, job_name: str, organisation_id: int, night: date, *, guarded_as: str, unapproved: bool
+    ) -> None:
+        """Keep who is paused on a night, in the same way; ``unapproved``: those too whom no person approved."""
+        values = {"job_name": job_name, "organisation_id": organisation_id, "night": night}
+        self._connection.execute(_EXPECT_PAUSES, values | {"guarded_as": guarded_as, "unapproved": unapproved})
+
+    def expected(self, job_name: str, organisation_id: int, night: date) -> int | None:
+        """Return of how many mentors a night was expected to take care, or None where nobody said."""
+        values = {"job_name": job_name, "organisation_id": organisation_id, "night": night}
+        number: int | None = self._connection.execute(_EXPECTED, values).scalar_one_or_none()
         return number
 
-    def expect(self, job_name: str, organisation_id: int, night: date, number: int) -> None:
-        """Keep what a job expects to do for an organisation on a night to come; the latest word counts."""
-        self._connection.execute(
-            _EXPECT,
-            {"job_name": job_name, "organisation_id": organisation_id, "night": night, "number": number},
-        )
+    def unexplained(self, job_name: str, organisation_id: int, night: date, *, reminders: bool) -> int:
+        """Return of how many mentors this run did something else than was expected, and nothing in the roster says why.
 
-    def expected(self, job_name: str, organisation_id: int, night: date) -> Expected | None:
-        """Return what was expected of a night, or None where nobody said."""
-        row = self._connection.execute(
-            _EXPECTED, {"job_name": job_name, "organisation_id": organisation_id, "night": night}
-        ).one_or_none()
-        return Expected(*row) if row else None
-
-    def changed_since(self, organisation_id: int, since: datetime) -> int:
-        """Return of how many mentors of an organisation something was changed or approved since that decides a night.
-
-        What this run did does not count.
+        ``reminders``: whether what it decides are reminders, else pauses.
         """
-        values = {"organisation_id": organisation_id, "since": since}
-        number: int = self._connection.execute(statement("changed_since"), values).scalar_one()
+        values = {"job_name": job_name, "organisation_id": organisation_id, "night": night, "reminders": reminders}
+        number: int = self._connection.execute(statement("unexplained_volume"), values).scalar_one()
         return number
 
     def coordinators(self, ids: Iterable[int]) -> dict[int, Named]:

@@ -27,6 +27,9 @@ _NOTICES = sa.text(
     "SELECT (SELECT count(*) FROM notifications n WHERE n.status = 'dead') AS dead,"
     " (SELECT count(*) FROM notifications n WHERE n.status = 'unknown') AS unknown"
 )
+_MISSED_NIGHTS = sa.text(
+    "SELECT job_name, night FROM certjobs_missed_nights(CAST(:jobs AS text[]), :first, :last, :zone)"
+)
 _HISTORY = sa.text(
     "SELECT r.job_name, r.started_at, r.status, r.exit_code,"
     " extract(epoch FROM r.finished_at - r.started_at)::double precision"
@@ -173,12 +176,12 @@ class Overview:
     def missed_nights(self, jobs: Sequence[str], first: date, last: date, time_zone: str) -> Mapping[str, list[date]]:
         """Return the nights of each job on which it never came to a good end, from ``first`` to ``last``, oldest first.
 
-        A night is a date in the time zone, and a run is of the night on whose date it began. Nights before a job's
-        first run are not missed.
+        A run is of the night that it took for today, else of the date in the time zone on which it began. Nights before
+        a job's first run are not missed.
         """
         values = {"jobs": list(jobs), "first": first, "last": last, "zone": time_zone}
         missed: dict[str, list[date]] = {job: [] for job in jobs}
-        for row in self._connection.execute(statement("missed_nights"), values):
+        for row in self._connection.execute(_MISSED_NIGHTS, values):
             missed[row.job_name].append(row.night)
         return missed
 

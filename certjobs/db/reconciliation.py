@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from certjobs.db.sqlfiles import statement, stream
+from certjobs.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from certjobs.ports import ListedPage
 
+_MAY_STAGE = sa.text(
+    "SELECT has_database_privilege(current_database(), 'TEMPORARY') AS may, current_database() AS database"
+)
 # In a dry-run several steps share one transaction, which is when these end.
 _AGAIN = sa.text("DROP TABLE IF EXISTS pg_temp.listing_staging, pg_temp.divergences")
 _FINDINGS_AGAIN = sa.text("DROP TABLE IF EXISTS pg_temp.findings_now")
@@ -55,10 +59,17 @@ _NAME = sa.text(
     " FROM unnest(CAST(:refs AS text[]), CAST(:entries AS text[])) AS n (mentor_ref, entry)"
     " WHERE d.finding = 'unknown' AND d.mentor_ref = n.mentor_ref"
 )
+_EMPTIED = sa.text(
+    "SELECT NOT EXISTS (SELECT 1 FROM listing_staging) AND EXISTS (SELECT 1 FROM website_listing w WHERE w.listed)"
+)
+# Whom the portal took off and does not list now either, as the rule has it: others are found to differ, or are not ours.
 _TAKEN_OFF = sa.text(
     "SELECT m.id AS mentor_id, m.external_ref AS mentor_ref, m.certification_expiry"
     " FROM website_listing w JOIN peer_mentors m ON m.id = w.mentor_id"
-    " WHERE NOT w.listed AND w.acknowledged_at < clock_timestamp() - CAST(:lag AS interval) ORDER BY m.external_ref"
+    " JOIN organisations o ON o.id = m.organisation_id"
+    " WHERE NOT w.listed AND w.acknowledged_at < :before"
+    " AND certjobs_listing(o.website_sync, m.status, m.certification_expiry, certjobs_today(o.time_zone)) = 'not listed'"
+    " AND NOT EXISTS (SELECT 1 FROM listing_staging s WHERE s.mentor_ref = m.external_ref) ORDER BY m.external_ref"
 )
 _LAGGING = sa.text(
     "INSERT INTO findings_now (finding, mentor_id, certification_expiry_date, detail, done)"
@@ -66,11 +77,21 @@ _LAGGING = sa.text(
     " 'The public site still shows the mentor, whom the portal took off long enough ago.', 'Reported only.'"
     " FROM unnest(CAST(:ids AS bigint[]), CAST(:expiries AS date[])) AS t (mentor_id, certification_expiry)"
 )
+_MENDED = sa.text(
+    "WITH mended AS (UPDATE reconciliation_log l SET cleared_at = clock_timestamp(), done = 'Queued, and acknowledged.'"
+    " FROM unnest(CAST(:ids AS bigint[])) AS t (mentor_id)"
+    " WHERE l.mentor_id = t.mentor_id AND l.finding IN ('extra', 'missing') AND l.cleared_at IS NULL"
+    " AND (SELECT q.status FROM sync_queue q WHERE q.mentor_id = t.mentor_id AND q.status <> 'superseded'"
+    " ORDER BY q.id DESC LIMIT 1) = 'done' RETURNING l.finding)"
+    " SELECT finding, count(*) AS number FROM mended GROUP BY finding"
+)
 _EXAMPLES = sa.text(
     "SELECT concat_ws(': ', m.external_ref, concat_ws(' ', l.detail, l.done)) FROM reconciliation_log l"
     " LEFT JOIN peer_mentors m ON m.id = l.mentor_id"
     " WHERE l.cleared_at IS NULL AND l.finding = :finding ORDER BY l.id DESC LIMIT :limit"
 )
+# How many findings there are tonight no statistics can tell; looked for one by one, many take hours.
+_NO_LOOPS = sa.text("SELECT set_config('enable_nestloop', :loops, true)")
 # What COPY reads as something else than the character.
 _SPECIAL = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\N{REPLACEMENT CHARACTER}"})
 _NULL = "\\N"
@@ -153,6 +174,14 @@ class Reconciliation:
 
     # The website.
 
+    def require_tables(self) -> None:
+        """Raise ConfigurationError unless this login may make tables of its session's own."""
+        row = self._connection.execute(_MAY_STAGE).one()
+        if not row.may:
+            msg = "The database login may not make temporary tables, in which the website is compared."
+            hint = f'Let the database\'s owner run: GRANT TEMPORARY ON DATABASE "{row.database}" TO certjobs_job.'
+            raise ConfigurationError(msg, hint=hint)
+
     def stage(self, pages: Iterable[ListedPage]) -> int:
         """Copy what the website lists beside the roster, and return how many entries it is."""
         self._connection.execute(_AGAIN)
@@ -201,9 +230,16 @@ class Reconciliation:
         queued = [row.queued for row in rows if row.queued is not None]
         return queued, len(rows) - len(queued)
 
-    def adopt(self) -> int:
-        """Keep what the website shows of each mentor as what it acknowledged; return of how many that was news."""
-        return self._connection.execute(statement("adopt_listing")).rowcount
+    def has_emptied(self) -> bool:
+        """Tell whether the website shows nobody at all, where it is known to have shown somebody."""
+        return bool(self._connection.execute(_EMPTIED).scalar_one())
+
+    def adopt(self, since: datetime) -> int:
+        """Keep what the website shows of each mentor as what it acknowledged; return of how many that was news.
+
+        Of who has an operation on its way, or done since, something newer is known or will be.
+        """
+        return self._connection.execute(statement("adopt_listing"), {"since": since}).rowcount
 
     def kept(self) -> Kept:
         """Return how many mentors differ, and how many of them are not mended now."""
@@ -213,9 +249,9 @@ class Reconciliation:
         """Return the divergences that are not on their way already, at most ``limit`` of a kind."""
         return [Divergence(*row) for row in self._connection.execute(_TOLD, {"limit": limit})]
 
-    def taken_off(self, lag: timedelta) -> Generator[TakenOff]:
-        """Yield whom the portal acknowledged to have taken off longer ago than that."""
-        return stream(self._connection, _TAKEN_OFF, {"lag": lag}, TakenOff)
+    def taken_off(self, before: datetime) -> Generator[TakenOff]:
+        """Yield whom the portal acknowledged to have taken off before that moment."""
+        return stream(self._connection, _TAKEN_OFF, {"before": before}, TakenOff)
 
     # The log of findings.
 
@@ -246,13 +282,20 @@ class Reconciliation:
         values = {"jobs": list(jobs), "today": today, "time_zone": time_zone, "back": back, "sends": sends}
         self._connection.execute(statement("find_traces"), values)
 
+    def mended(self, queued: Sequence[int]) -> dict[str, int]:
+        """Clear the findings about these mentors whose last operation is done; return how many, by kind."""
+        rows = self._connection.execute(_MENDED, {"ids": list(queued)})
+        return {row.finding: row.number for row in rows}
+
     def examples(self, finding: str, limit: int) -> Sequence[str]:
         """Return the newest open findings of a kind in words, with the mentor's reference where there is one."""
         return self._connection.execute(_EXAMPLES, {"finding": finding, "limit": limit}).scalars().all()
 
     def note(self, kinds: Sequence[str]) -> Sequence[Noted]:
         """Bring the log to what was gathered, for these kinds; return what there is of each."""
-        rows = self._connection.execute(statement("note_findings"), {"kinds": list(kinds)})
+        self._connection.execute(_NO_LOOPS, {"loops": "off"})
+        rows = self._connection.execute(statement("note_findings"), {"kinds": list(kinds)}).all()
+        self._connection.execute(_NO_LOOPS, {"loops": "on"})
         return [Noted(*row) for row in rows]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from certjobs.db.sqlfiles import statement
+from certjobs.domain.coverage import WHOLE_NIGHT
 from certjobs.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -67,10 +68,14 @@ class Released:
 
 # What every run does is written out: composing a statement takes longer than carrying it out.
 _EXISTS = sa.text("SELECT EXISTS (SELECT 1 FROM scheduler_run_log WHERE run_id = :run_id)")
+# The latest night, whatever the order in which the nights were run; each half is one look into an index.
+_ENDED = (
+    "r.job_name = :job_name AND (r.status IN ('succeeded', 'partial') OR r.exit_code = :refused) AND r.counts ? :whole"
+)
 _LAST_NIGHT = sa.text(
-    "SELECT coalesce(r.as_of, (r.started_at AT TIME ZONE CAST(:time_zone AS text))::date) FROM scheduler_run_log r"
-    " WHERE r.job_name = :job_name AND (r.status IN ('succeeded', 'partial') OR r.exit_code = :refused)"
-    " ORDER BY r.started_at DESC LIMIT 1"
+    "SELECT greatest((SELECT (r.started_at AT TIME ZONE CAST(:time_zone AS text))::date FROM scheduler_run_log r"
+    f" WHERE {_ENDED} AND r.as_of IS NULL ORDER BY r.started_at DESC LIMIT 1),"
+    f" (SELECT r.as_of FROM scheduler_run_log r WHERE {_ENDED} AND r.as_of IS NOT NULL ORDER BY r.as_of DESC LIMIT 1))"
 )
 _ABANDON = sa.text("SELECT certjobs_abandon_dead_runs(:run_id)")
 
@@ -109,9 +114,10 @@ class Runs:
         return abandoned
 
     def last_night(self, job_name: str, time_zone: str) -> date | None:
-        """Return the night of the last run of a job that came to its end, or was refused by the guard."""
+        """Return the last night that a run of a job did as a whole: to its end, or up to what the guard refused."""
         night: date | None = self._connection.execute(
-            _LAST_NIGHT, {"job_name": job_name, "time_zone": time_zone, "refused": int(ExitCode.GUARD)}
+            _LAST_NIGHT,
+            {"job_name": job_name, "time_zone": time_zone, "refused": int(ExitCode.GUARD), "whole": WHOLE_NIGHT},
         ).scalar_one_or_none()
         return night
 

@@ -94,6 +94,9 @@ def downgrade(engine: sa.Engine, target: str) -> None:
         command.downgrade(config, target)
 
 
+_MAY_STAGE = sa.text("SELECT has_database_privilege('certjobs_job', current_database(), 'TEMPORARY')")
+
+
 def differences(engine: sa.Engine) -> Sequence[str]:
     """List, in words, where the database is not as this program's version of it: a line each, none when all is well.
 
@@ -121,6 +124,8 @@ def differences(engine: sa.Engine) -> Sequence[str]:
         found += [f"the check {name} is missing" for name in _missing_checks(connection)]
         found += [f"the function {name} is missing" for name in _missing_functions(connection)]
         found += [f"the sequence {name} is missing" for name in _missing_sequences(connection)]
+        if not connection.scalar(_MAY_STAGE):
+            found.append("the role certjobs_job lacks TEMPORARY on this database, without which nothing is reconciled")
         found += [f"the trigger {name} on {table} is missing or disabled" for name, table in _idle_triggers(connection)]
         return found
 

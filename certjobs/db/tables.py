@@ -393,6 +393,7 @@ forecasts = sa.Table(
     sa.Column("job_name", sa.Text, primary_key=True),
     sa.Column("organisation_id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("expected", sa.Integer, nullable=False),
+    sa.Column("members", pg.ARRAY(sa.BigInteger), nullable=False, server_default=sa.text("'{}'::bigint[]")),
     sa.Column("run_id", sa.Uuid),
     _moment("created_at", default=True),
 )
@@ -434,6 +435,12 @@ sa.Index(
     scheduler_run_log.c.job_name,
     scheduler_run_log.c.started_at.desc(),
     postgresql_where=scheduler_run_log.c.status == sa.literal_column("'succeeded'"),
+)
+sa.Index(
+    "ix_scheduler_run_log_as_of",
+    scheduler_run_log.c.job_name,
+    scheduler_run_log.c.as_of,
+    postgresql_where=scheduler_run_log.c.as_of.is_not(None),
 )
 sa.Index(
     "ix_scheduler_run_log_parent",

@@ -14,6 +14,9 @@ NIGHTLY = ("expiry-check", "remind", "sync", "reconcile")
 # Which count of a job the table ``forecasts`` tells of.
 FORETOLD: Mapping[str, str] = {"expiry-check": "paused", "remind": "reminders"}
 
+# The count that says of a run that it did its job's whole night: for every organisation, and no baseline.
+WHOLE_NIGHT = "whole_night"
+
 # Of a job's counts: what there was to do, and what became of it. The first name stands for what is counted from causes.
 _EQUATIONS: Mapping[str, Sequence[tuple[str, str, Mapping[str, str]]]] = {
     "expiry-check": (

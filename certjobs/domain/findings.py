@@ -18,9 +18,10 @@ OF_THE_WEBSITE = ("extra", "missing", "unknown", "lagging")  # the last one only
 TRACES = ("duplicate", "stuck", "unfinished", "missed")
 
 
-def sentence(kind: str, number: int) -> str:
-    """Say how much there is of a kind, in words."""
+def sentence(kind: str, number: int, mended: int = 0) -> str:
+    """Say how much there is of a kind, and how much more was put right, in words."""
     one, many = MEANING[kind]
+    put_right = f"{mended} {one if mended == 1 else many}: put right at once." if mended else ""
     if not number:
-        return f"Over: {many}."
-    return f"{number} {one if number == 1 else many}."
+        return put_right or f"Over: {many}."
+    return f"{number} {one if number == 1 else many}.{f' And {put_right}' if put_right else ''}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -158,4 +158,7 @@ class Night:
     exposed_total: int
     findings: Sequence[Finding]
     volumes: Sequence[Volume]
-    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def nameless(self) -> Night:
+        """Return the night without anybody's name: what is not for the page of whoever asked for names."""
+        return replace(self, paused=[replace(each, name=None) for each in self.paused])

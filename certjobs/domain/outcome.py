@@ -33,12 +33,14 @@ _WORST_FIRST = (
 class Watch:
     """Trouble that lasts, as a run judged it: of which kind, how much of it there is (0: none), and what to say of it.
 
-    People are told when it begins and when it is over, not every night.
+    People are told when it begins and when it is over, not every night. ``passed``: how much more there was that this
+    run has put right; where nothing is left, people are told of it and that is all.
     """
 
     kind: str
     number: int
     sentence: str
+    passed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Outcome:
 
     ``counts`` are plain numbers by name; ``message`` is one line where the job did not end well
     and ``hint`` what to do about it; ``details`` is JSON-ready and names people by reference only,
-    but for a dry-run's ``recipients``, which a person asked to see. ``watches`` is trouble that lasts, as it judged it.
+    but for a dry-run's ``recipients`` and the names for a night's page, which a person asked to see. ``watches`` is trouble that lasts, as it judged it.
     """
 
     exit_code: ExitCode = ExitCode.OK

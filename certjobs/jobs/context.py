@@ -11,7 +11,7 @@ from certjobs.domain.quiet import Quiet
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
-    from datetime import date
+    from datetime import date, datetime
     from uuid import UUID
 
     from certjobs.db.organisations import Organisation
@@ -29,7 +29,8 @@ class JobContext(Generic[OptionsT]):
 
     ``transaction`` opens a unit of work, ``shield`` a stretch that a signal does not cut short. ``counts`` is kept
     current as the job goes, so that a run that is cut short still says what it did. ``dry_run`` is for what a report
-    shows alone: a job does the same either way. ``steps`` carry out other jobs, each as a run of its own.
+    shows alone: a job does the same either way. ``read_at``: when what is outside began to be read, where that was
+    before, as in a dry-run; by the database's clock. ``steps`` carry out other jobs, each as a run of its own.
     """
 
     run_id: UUID
@@ -44,6 +45,7 @@ class JobContext(Generic[OptionsT]):
     log: Log
     sleep: Sleep
     site: PublicSite | None = None
+    read_at: datetime | None = None
     quiet: Quiet = field(default_factory=Quiet)
     guard: Guard = field(default_factory=Guard)
     dry_run: bool = False

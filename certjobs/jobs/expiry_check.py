@@ -77,7 +77,8 @@ def expiry_check(ctx: JobContext[ExpiryCheckOptions]) -> Outcome:
             for approved in (True, False):
                 _pause(ctx, plan, advance, approved=approved)
     _account(ctx, plans)
-    volumes = nights.Volumes("paused")
+    nights.whole(ctx, org=ctx.options.org, baseline=ctx.options.baseline)
+    volumes = nights.Volumes(nights.PAUSED)
     for plan in plans if not ctx.options.baseline else ():
         volumes.compare(ctx, plan.organisation, plan.before.expected, plan.paused)
         _expect(ctx, plan)
@@ -88,10 +89,15 @@ def _expect(ctx: JobContext[ExpiryCheckOptions], plan: Plan) -> None:
     """Keep what the next night will pause, if nothing changes until then and the guard has its way."""
     tomorrow = plan.today + nights.ONE_DAY
     with ctx.transaction() as store:
-        approved, unapproved = store.mentors.count_expired(plan.organisation.id, tomorrow, _guarded_as(ctx))
+        _, unapproved = store.mentors.count_expired(plan.organisation.id, tomorrow, _guarded_as(ctx))
         active = store.mentors.count_active(plan.organisation.id, ctx.guard.enough_active(unapproved))
-        number = approved + (unapproved if ctx.guard.allows(unapproved, active) else 0)
-        store.forecasts.expect(ctx.job_name, plan.organisation.id, tomorrow, number)
+        store.forecasts.expect_pauses(
+            ctx.job_name,
+            plan.organisation.id,
+            tomorrow,
+            guarded_as=_guarded_as(ctx),
+            unapproved=ctx.guard.allows(unapproved, active),
+        )
 
 
 def _deliver(ctx: JobContext[ExpiryCheckOptions], chosen: Sequence[Organisation]) -> Delivered:

@@ -53,7 +53,9 @@ def gather(ctx: JobContext[NightlyOptions], reports: Sequence[Report], outcome: 
     with ctx.transaction() as store:
         names = store.mentors.names([each["mentor_ref"] for each in paused]) if ctx.options.with_names else {}
         now = store.operations.now()
-        exposed, exposed_total = store.overview.exposed(EXPOSED, now)
+        # A night that takes another day for today takes its clock along.
+        moment = now + (ctx.calendar.as_of - now.date()) if ctx.calendar.as_of else now
+        exposed, exposed_total = store.overview.exposed(EXPOSED, moment)
         history = store.overview.history(now - HISTORY, NIGHTLY)
         queue = store.operations.backlog()
         findings = list(_findings(store, details.get("reconcile", {})))

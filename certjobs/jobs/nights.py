@@ -6,17 +6,19 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from certjobs.domain.coverage import WHOLE_NIGHT
 from certjobs.domain.outcome import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
-    from certjobs.db.forecasts import Due, Expected
+    from certjobs.db.forecasts import Due
     from certjobs.db.organisations import Organisation
     from certjobs.jobs.context import JobContext
 
 ONE_DAY = timedelta(days=1)
+PAUSED, REMINDERS = "paused", "reminders"
 MOST = 31  # nights missed that a run tells of, the latest ones
 SHOWN = 50  # mentors that each of them names
 
@@ -31,7 +33,7 @@ class Before:
 
     missed: Sequence[date]
     due: Sequence[Due]
-    expected: Expected | None
+    expected: int | None
 
 
 NOTHING_BEFORE = Before((), (), None)
@@ -58,6 +60,12 @@ def count_missed(ctx: JobContext[Any], found: Sequence[Before]) -> None:
         ctx.count(nights_missed=len(nights), late=len({due.mentor_ref for each in found for due in each.due}))
 
 
+def whole(ctx: JobContext[Any], *, org: str | None, baseline: bool) -> None:
+    """Note that this run did the whole night of its job, where it did: what a part left out was missed all the same."""
+    if org is None and not baseline:
+        ctx.count(**{WHOLE_NIGHT: 1})
+
+
 def told(ctx: JobContext[Any], found: Sequence[Before]) -> list[dict[str, Any]]:
     """Return the nights missed, by name, and what each would have done; JSON-ready."""
     nights: dict[date, list[Due]] = {night: [] for each in found for night in each.missed}
@@ -82,30 +90,30 @@ def _night(job: str, night: date, due: Sequence[Due]) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Volumes:
-    """What nights were expected to bring, beside what they brought."""
+    """What nights were expected to bring, beside what they brought; ``what`` is ``paused`` or ``reminders``."""
 
     what: str
     found: list[dict[str, Any]] = field(default_factory=list)
 
-    def compare(self, ctx: JobContext[Any], organisation: Organisation, expected: Expected | None, actual: int) -> None:
+    def compare(self, ctx: JobContext[Any], organisation: Organisation, expected: int | None, actual: int) -> None:
         """Compare one organisation's night, where somebody had said what to expect.
 
-        As many mentors as were changed since may make the difference; beyond that somebody has to look.
+        A mentor who was expected and did not come, or the other way round, is explained by a change since. Of whom
+        nothing says why, somebody has to look.
         """
         if expected is None:
             return
-        apart = abs(expected.number - actual)
-        unexpected = False
-        if apart:
-            with ctx.transaction() as store:
-                unexpected = apart > store.forecasts.changed_since(organisation.id, expected.since)
+        with ctx.transaction() as store:
+            unexplained = store.forecasts.unexplained(
+                ctx.job_name, organisation.id, ctx.today(organisation), reminders=self.what == REMINDERS
+            )
         self.found.append(
             {
                 "organisation": organisation.code,
                 "what": self.what,
-                "expected": expected.number,
+                "expected": expected,
                 "actual": actual,
-                "unexpected": unexpected,
+                "unexpected": unexplained > 0,
             }
         )
 
@@ -120,4 +128,4 @@ class Volumes:
         )
 
     def _words(self, each: Mapping[str, Any]) -> str:
-        return f"{each['actual']} {self.what}, {each['expected']} were expected, and the roster does not tell why"
+        return f"{each['actual']} {self.what}, {each['expected']} were expected, and nothing in the roster tells why"

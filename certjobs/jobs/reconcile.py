@@ -62,11 +62,12 @@ def _against_the_website(run: _Reconciling) -> Outcome:
             hint="Set CERTJOBS_PORTAL=dataverse and its settings to have it compared.",
         )
     accepted(ctx.portal)
-    unread = _read_site(ctx.site) if ctx.site is not None else None
     with ctx.transaction() as store:
-        since = store.operations.now()
+        since = ctx.read_at or store.operations.now()
+    unread = _read_site(ctx.site) if ctx.site is not None else None
     queued = run.compare(ctx.portal, since, site=ctx.site if unread is None else None)
     sent = send(ctx, ctx.portal, order=lambda: queued) if queued else Outcome()
+    run.close_what_is_mended(queued)
     if unread is None:
         return sent
     message = f"{sent.message} {unread.message}" if sent.message else unread.message
@@ -92,6 +93,7 @@ class _Reconciling:
     noted: dict[str, Noted] = field(default_factory=dict)
     divergences: Sequence[Divergence] = ()
     guarded: list[dict[str, Any]] = field(default_factory=list)
+    mended: Mapping[str, int] = field(default_factory=dict)
 
     # What the database alone shows.
 
@@ -103,6 +105,7 @@ class _Reconciling:
             if not organisations:
                 return
             found = store.reconciliation
+            found.require_tables()
             found.begin_findings()
             found.find_traces(
                 jobs=NIGHTLY,
@@ -126,10 +129,12 @@ class _Reconciling:
             found = store.reconciliation
             compared = found.compare(found.stage(pages), since)
             found.name_unknown(pages)
-            lagging = list(_lagging(store, site, options.public_lag)) if site is not None else []
+            lagging = list(_lagging(store, site, since - options.public_lag)) if site is not None else []
             store.begin_changes()
             if options.adopt:
-                ctx.count(adopted=found.adopt())
+                if found.has_emptied():
+                    raise _unlikely()
+                ctx.count(adopted=found.adopt(since))
             if mends:
                 self._ask_the_guard(store)
             queued, met = found.queue() if mends else ((), 0)
@@ -184,6 +189,13 @@ class _Reconciling:
         for each in noted:
             self.ctx.count(findings_new=each.new, findings_cleared=each.cleared)
 
+    def close_what_is_mended(self, queued: Sequence[int]) -> None:
+        """Let findings be over of whom the portal has just acknowledged what the rule wants."""
+        if queued:
+            with self.ctx.transaction() as store:
+                self.mended = store.reconciliation.mended(queued)
+            self.ctx.count(findings_cleared=sum(self.mended.values()))
+
     # The end.
 
     def outcome(self, sent: Outcome) -> Outcome:
@@ -204,9 +216,9 @@ class _Reconciling:
         ctx.count(findings_open=sum(each.open for each in known.values()))
         judged = [kind for kind in KINDS if kind in self.noted or kind not in (*TRACES, *OF_THE_WEBSITE)]
         watches = [
-            Watch(f"reconcile: {kind}", number, sentence(kind, number))
+            Watch(f"reconcile: {kind}", number, sentence(kind, number, mended), mended)
             for kind in judged
-            for number in (known[kind].open if kind in known else 0,)
+            for number, mended in ((known[kind].open if kind in known else 0, self.mended.get(kind, 0)),)
         ]
         details = {
             **sent.details,
@@ -228,9 +240,20 @@ class _Reconciling:
         return Outcome(worst(codes), ctx.counts, " ".join(sentences) or None, hint, details, watches)
 
 
-def _lagging(store: Store, site: PublicSite, lag: timedelta) -> Iterator[TakenOff]:
-    """Yield whom the public still sees though the portal took them off long enough ago."""
-    candidates = store.reconciliation.taken_off(lag)
+def _unlikely() -> CertjobsError:
+    msg = "The website shows nobody at all, though it is known to have shown somebody: nothing was adopted."
+    return _Unlikely(msg, hint="Look at the website. If it is right, `certjobs reconcile` names a set to approve.")
+
+
+class _Unlikely(CertjobsError):
+    """What was read is not believed without a person."""
+
+    exit_code = ExitCode.GUARD
+
+
+def _lagging(store: Store, site: PublicSite, before: datetime) -> Iterator[TakenOff]:
+    """Yield whom the public still sees though the portal took them off before that moment."""
+    candidates = store.reconciliation.taken_off(before)
     while chunk := list(islice(candidates, CHUNK)):
         shown = set(site.shown([each.mentor_ref for each in chunk]))
         yield from (each for each in chunk if each.mentor_ref in shown)

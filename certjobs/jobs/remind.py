@@ -71,7 +71,8 @@ def remind(ctx: JobContext[RemindOptions]) -> Outcome:
         ctx.count(baseline=1)
     if not ctx.options.org and not any(plan.failed for plan in plans):
         ctx.count(**{DECIDED_FOR_ALL: 1})
-    volumes = nights.Volumes("reminders")
+    nights.whole(ctx, org=ctx.options.org, baseline=ctx.options.baseline)
+    volumes = nights.Volumes(nights.REMINDERS)
     for plan in plans if not ctx.options.baseline else ():
         volumes.compare(ctx, plan.organisation, plan.before.expected, plan.reminders)
         _expect(ctx, plan)
@@ -84,8 +85,7 @@ def _expect(ctx: JobContext[RemindOptions], plan: Plan) -> None:
     """Keep how many reminders the next night will decide, if nothing changes until then."""
     tomorrow = plan.today + nights.ONE_DAY
     with ctx.transaction() as store:
-        number = store.forecasts.reminders_on(plan.organisation.id, tomorrow, plan.thresholds)
-        store.forecasts.expect(ctx.job_name, plan.organisation.id, tomorrow, number)
+        store.forecasts.expect_reminders(ctx.job_name, plan.organisation.id, tomorrow, plan.thresholds)
 
 
 def _plan(ctx: JobContext[RemindOptions], organisation: Organisation) -> Plan:

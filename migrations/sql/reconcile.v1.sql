@@ -1,16 +1,44 @@
+-- A run is of the night that it took for today or, where nobody said, of the date on which it began where the organisation is.
+CREATE FUNCTION certjobs_missed_nights(p_jobs text[], p_first date, p_last date, p_zone text)
+RETURNS TABLE (job_name text, night date)
+LANGUAGE sql STABLE
+AS $$
+    SELECT j.job_name, n.night
+      FROM unnest(p_jobs) WITH ORDINALITY AS j (job_name, place)
+     CROSS JOIN LATERAL (SELECT coalesce(r.as_of, (r.started_at AT TIME ZONE p_zone)::date) AS night
+                           FROM scheduler_run_log r
+                          WHERE r.job_name = j.job_name
+                          ORDER BY r.started_at
+                          LIMIT 1) began
+     CROSS JOIN LATERAL (SELECT each::date AS night
+                           FROM generate_series(p_first::timestamp, p_last::timestamp, interval '1 day') AS each) n
+     WHERE n.night >= began.night
+       AND NOT EXISTS (SELECT 1 FROM scheduler_run_log r
+                        WHERE r.job_name = j.job_name AND r.status = 'succeeded' AND r.as_of IS NULL
+                          AND r.started_at >= n.night::timestamp AT TIME ZONE p_zone
+                          AND r.started_at < (n.night + 1)::timestamp AT TIME ZONE p_zone)
+       AND NOT EXISTS (SELECT 1 FROM scheduler_run_log r
+                        WHERE r.job_name = j.job_name AND r.status = 'succeeded' AND r.as_of = n.night)
+     ORDER BY j.place, n.night
+$$;
+COMMENT ON FUNCTION certjobs_missed_nights(text[], date, date, text) IS
+    'The nights of each job, from one date to another but not before its first run, on which no run of it succeeded.';
+GRANT EXECUTE ON FUNCTION certjobs_missed_nights(text[], date, date, text) TO certjobs_job;
+
 GRANT INSERT (finding, mentor_id, certification_expiry_date, detail, done, actor, run_id) ON reconciliation_log
    TO certjobs_job;
 GRANT UPDATE (detail, done, cleared_at) ON reconciliation_log TO certjobs_job;
 GRANT SELECT ON alerts, forecasts TO certjobs_job;
 GRANT INSERT (class, number, last_sent_at), UPDATE (number, last_sent_at, cleared_at) ON alerts TO certjobs_job;
-GRANT INSERT (night, job_name, organisation_id, expected, run_id), UPDATE (expected, run_id, created_at) ON forecasts
+GRANT INSERT (night, job_name, organisation_id, expected, members, run_id), UPDATE (expected, members, run_id, created_at)
+   ON forecasts
    TO certjobs_job;
 -- Whose certification or place changed, and when; not what changed.
 GRANT SELECT (mentor_id, occurred_at, run_id) ON certification_events TO certjobs_job;
 GRANT SELECT (entity, entity_id, occurred_at, run_id) ON roster_events TO certjobs_job;
 
--- What the website lists is compared in a table of the session's own. Where this role may not grant that, an administrator
--- does: nothing but reconcile needs it.
+-- What the website lists is compared in tables of the session's own. Where this login may not grant that, the database's
+-- owner does: `db check` says so, and so does reconcile, which alone needs it.
 DO $$
 BEGIN
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO certjobs_job', current_database());

@@ -18,16 +18,18 @@ CREATE TABLE alerts (
 );
 CREATE UNIQUE INDEX uq_alerts_open ON alerts (class) WHERE cleared_at IS NULL;
 
--- What a job expected of a night to come when it last ran before it.
+-- What a job expected of a night to come when it last ran before it: with how many mentors, and with whom.
 CREATE TABLE forecasts (
     night date NOT NULL,
     job_name text NOT NULL,
     organisation_id bigint NOT NULL,
     expected integer NOT NULL,
+    members bigint[] NOT NULL DEFAULT '{}',
     run_id uuid,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT pk_forecasts PRIMARY KEY (night, job_name, organisation_id)
 );
 
 CREATE INDEX ix_scheduler_run_log_succeeded ON scheduler_run_log (job_name, started_at DESC) WHERE status = 'succeeded';
+CREATE INDEX ix_scheduler_run_log_as_of ON scheduler_run_log (job_name, as_of) WHERE as_of IS NOT NULL;
 CREATE INDEX ix_scheduler_run_log_parent ON scheduler_run_log (parent_run_id) WHERE parent_run_id IS NOT NULL;

@@ -627,6 +627,30 @@ $$;
 
 COMMENT ON FUNCTION public.certjobs_listing(website_sync boolean, status text, certification_expiry date, today date) IS 'Whether a mentor is to be listed on a day: listed, not listed, or not ours where the organisation is not synchronised.';
 
+CREATE FUNCTION public.certjobs_missed_nights(p_jobs text[], p_first date, p_last date, p_zone text) RETURNS TABLE(job_name text, night date)
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT j.job_name, n.night
+      FROM unnest(p_jobs) WITH ORDINALITY AS j (job_name, place)
+     CROSS JOIN LATERAL (SELECT coalesce(r.as_of, (r.started_at AT TIME ZONE p_zone)::date) AS night
+                           FROM scheduler_run_log r
+                          WHERE r.job_name = j.job_name
+                          ORDER BY r.started_at
+                          LIMIT 1) began
+     CROSS JOIN LATERAL (SELECT each::date AS night
+                           FROM generate_series(p_first::timestamp, p_last::timestamp, interval '1 day') AS each) n
+     WHERE n.night >= began.night
+       AND NOT EXISTS (SELECT 1 FROM scheduler_run_log r
+                        WHERE r.job_name = j.job_name AND r.status = 'succeeded' AND r.as_of IS NULL
+                          AND r.started_at >= n.night::timestamp AT TIME ZONE p_zone
+                          AND r.started_at < (n.night + 1)::timestamp AT TIME ZONE p_zone)
+       AND NOT EXISTS (SELECT 1 FROM scheduler_run_log r
+                        WHERE r.job_name = j.job_name AND r.status = 'succeeded' AND r.as_of = n.night)
+     ORDER BY j.place, n.night
+$$;
+
+COMMENT ON FUNCTION public.certjobs_missed_nights(p_jobs text[], p_first date, p_last date, p_zone text) IS 'The nights of each job, from one date to another but not before its first run, on which no run of it succeeded.';
+
 CREATE FUNCTION public.certjobs_notice_digest(kind text, mentor_ref text, expiry date, nth integer, address text) RETURNS text
     LANGUAGE sql STABLE
     AS $$
@@ -1213,6 +1237,7 @@ CREATE TABLE public.forecasts (
     job_name text NOT NULL,
     organisation_id bigint NOT NULL,
     expected integer NOT NULL,
+    members bigint[] DEFAULT '{}'::bigint[] NOT NULL,
     run_id uuid,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
@@ -1636,6 +1661,8 @@ CREATE INDEX ix_roster_events_entity_entity_id ON public.roster_events USING btr
 
 CREATE INDEX ix_roster_events_occurred_at ON public.roster_events USING brin (occurred_at);
 
+CREATE INDEX ix_scheduler_run_log_as_of ON public.scheduler_run_log USING btree (job_name, as_of) WHERE (as_of IS NOT NULL);
+
 CREATE INDEX ix_scheduler_run_log_job ON public.scheduler_run_log USING btree (job_name, started_at DESC);
 
 CREATE INDEX ix_scheduler_run_log_parent ON public.scheduler_run_log USING btree (parent_run_id) WHERE (parent_run_id IS NOT NULL);
@@ -1786,6 +1813,8 @@ GRANT ALL ON FUNCTION public.certjobs_furthest_day(today date, thresholds intege
 
 GRANT ALL ON FUNCTION public.certjobs_listing(website_sync boolean, status text, certification_expiry date, today date) TO certjobs_job;
 
+GRANT ALL ON FUNCTION public.certjobs_missed_nights(p_jobs text[], p_first date, p_last date, p_zone text) TO certjobs_job;
+
 GRANT ALL ON FUNCTION public.certjobs_notice_digest(kind text, mentor_ref text, expiry date, nth integer, address text) TO certjobs_job;
 
 GRANT ALL ON FUNCTION public.certjobs_notice_key(kind text, mentor_id bigint, expiry date, nth integer, coordinator_id bigint) TO certjobs_job;
@@ -1872,6 +1901,8 @@ GRANT INSERT(job_name) ON TABLE public.forecasts TO certjobs_job;
 GRANT INSERT(organisation_id) ON TABLE public.forecasts TO certjobs_job;
 
 GRANT INSERT(expected),UPDATE(expected) ON TABLE public.forecasts TO certjobs_job;
+
+GRANT INSERT(members),UPDATE(members) ON TABLE public.forecasts TO certjobs_job;
 
 GRANT INSERT(run_id),UPDATE(run_id) ON TABLE public.forecasts TO certjobs_job;
 

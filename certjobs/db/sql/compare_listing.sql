@@ -56,9 +56,13 @@ WITH today AS MATERIALIZED (
     INSERT INTO divergences (finding, mentor_ref, entry, left_out, given_up)
     SELECT DISTINCT 'unknown', u.ref, u.entry,
            EXISTS (SELECT 1 FROM sync_queue q
-                    WHERE q.mentor_ref = u.ref AND q.status IN ('pending', 'failed', 'processing')), false
+                    WHERE q.mentor_ref = u.ref AND q.status IN ('pending', 'failed', 'processing')) OR gone.lately, false
       FROM summed s
      CROSS JOIN LATERAL unnest(s.refs, s.entries) AS u (ref, entry)
+     -- Of an erased mentor taken off since the reading began nobody knows the reference any more: any unknown may be theirs.
+     CROSS JOIN (SELECT EXISTS (SELECT 1 FROM sync_queue q
+                                 WHERE q.status = 'done' AND q.finished_at >= :since AND q.sent = 'remove'
+                                   AND NOT EXISTS (SELECT 1 FROM peer_mentors m WHERE m.id = q.mentor_id)) AS lately) gone
 )
 SELECT coalesce(sum(s.number) FILTER (WHERE s.finding = 'a'), 0)::bigint AS agreeing,
        coalesce(sum(s.number) FILTER (WHERE s.finding = 'e'), 0)::bigint AS extra,

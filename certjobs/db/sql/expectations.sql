@@ -7,8 +7,11 @@ SELECT w.job_name, f.night, f.expected, done.number AS done
                       WHERE n.job_name = w.job_name AND n.night BETWEEN CAST(:today AS date) - 14 AND :today
                         AND EXISTS (SELECT 1 FROM scheduler_run_log r
                                      WHERE r.job_name = w.job_name
-                                       AND r.started_at >= n.night::timestamp AT TIME ZONE CAST(:zone AS text)
-                                       AND r.started_at < (n.night + 1)::timestamp AT TIME ZONE CAST(:zone AS text)
+                                       AND (r.as_of = n.night
+                                            OR r.as_of IS NULL
+                                               AND r.started_at >= n.night::timestamp AT TIME ZONE CAST(:zone AS text)
+                                               AND r.started_at < (n.night + 1)::timestamp
+                                                                  AT TIME ZONE CAST(:zone AS text))
                                        AND r.counts ? w.counted)
                       GROUP BY n.night
                       ORDER BY n.night DESC
@@ -16,7 +19,9 @@ SELECT w.job_name, f.night, f.expected, done.number AS done
  CROSS JOIN LATERAL (SELECT sum((r.counts ->> w.counted)::bigint)::bigint AS number
                        FROM scheduler_run_log r
                       WHERE r.job_name = w.job_name
-                        AND r.started_at >= f.night::timestamp AT TIME ZONE CAST(:zone AS text)
-                        AND r.started_at < (f.night + 1)::timestamp AT TIME ZONE CAST(:zone AS text)
+                        AND (r.as_of = f.night
+                             OR r.as_of IS NULL
+                                AND r.started_at >= f.night::timestamp AT TIME ZONE CAST(:zone AS text)
+                                AND r.started_at < (f.night + 1)::timestamp AT TIME ZONE CAST(:zone AS text))
                         AND r.counts ? w.counted) done
  ORDER BY w.position

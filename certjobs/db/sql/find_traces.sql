@@ -51,24 +51,10 @@ WITH told AS (
            || to_char(r.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC, never ended.' AS detail
       FROM scheduler_run_log r
      WHERE r.status = 'abandoned' AND r.started_at > clock_timestamp() - CAST(:back AS interval)
-), success AS (
-    SELECT r.job_name, coalesce(r.as_of, (r.started_at AT TIME ZONE CAST(:time_zone AS text))::date) AS night
-      FROM scheduler_run_log r
-     WHERE r.status = 'succeeded' AND r.job_name = ANY (CAST(:jobs AS text[]))
-       AND r.started_at >= CAST(:today AS date) - CAST(:back AS interval) - interval '2 days'
 ), missed AS (
-    SELECT 'No run of ' || f.job_name || ' ended well on the night of ' || n.night::date || '.' AS detail
-      FROM (SELECT j.job_name,
-                   (SELECT coalesce(r.as_of, (r.started_at AT TIME ZONE CAST(:time_zone AS text))::date)
-                      FROM scheduler_run_log r
-                     WHERE r.job_name = j.job_name
-                     ORDER BY r.started_at
-                     LIMIT 1) AS first
-              FROM unnest(CAST(:jobs AS text[])) AS j (job_name)) f
-     CROSS JOIN LATERAL generate_series(greatest(f.first, CAST(:today AS date) - CAST(:back AS interval)),
-                                        CAST(:today AS date) - 1, interval '1 day') AS n (night)
-     WHERE f.first IS NOT NULL
-       AND NOT EXISTS (SELECT 1 FROM success s WHERE s.job_name = f.job_name AND s.night = n.night::date)
+    SELECT 'No run of ' || n.job_name || ' ended well on the night of ' || n.night || '.' AS detail
+      FROM certjobs_missed_nights(CAST(:jobs AS text[]), CAST(CAST(:today AS date) - CAST(:back AS interval) AS date),
+                                  CAST(:today AS date) - 1, :time_zone) n
 )
 INSERT INTO findings_now (finding, mentor_id, certification_expiry_date, detail)
 SELECT 'duplicate', t.mentor_id, t.certification_expiry, t.detail FROM told t
