@@ -9,11 +9,11 @@ import sys
 import uuid
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from certjobs import __version__, config, harness, logs, registry
-from certjobs.adapters.dry_run import RecordingNotifier, RecordingPortal
+from certjobs.adapters.dry_run import ReadSite, RecordingNotifier, RecordingPortal
 from certjobs.adapters.notify.console import ConsoleNotifier
 from certjobs.db import engine as db_engine
 from certjobs.db import schema
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from certjobs.db.listening import Listener
     from certjobs.db.operations import Ready
     from certjobs.domain.credentials import Credentials
-    from certjobs.domain.outcome import Outcome
-    from certjobs.ports import Alerter, ListingPortal, Notifier, Progress, Sleep
+    from certjobs.domain.outcome import Outcome, Report
+    from certjobs.ports import Alerter, ListingPortal, Notifier, Progress, PublicSite, Sleep
 
 T = TypeVar("T")
 SIGN_OF_LIFE = 5.0  # seconds
@@ -192,6 +192,10 @@ class Environment:
         with dry_database(self.engine, self._attribution(run)) as database:
             yield database
 
+    def dry_part(self, database: DryDatabase, run: NewRun) -> DryDatabase:
+        """Return the same dry-run's transaction for another run's units of work."""
+        return database.part(self._attribution(run))
+
     def _attribution(self, run: NewRun) -> Attribution:
         return Attribution(run.actor, run.reason, run.run_id, run.as_of)
 
@@ -234,10 +238,24 @@ class Environment:
                 self._portal = KeptPortal(self._portal)
         return self._portal
 
-    def dry_portal(self) -> ListingPortal | None:
+    def dry_portal(self, *, reads: bool) -> ListingPortal | None:
         """Return a portal that was asked whether it accepts us and takes changes without making them."""
         portal = self.portal
-        return RecordingPortal(portal) if portal is not None else None
+        return RecordingPortal(portal, reads=reads) if portal is not None else None
+
+    @property
+    def site(self) -> PublicSite | None:
+        """What the public sees, or None where no address is set."""
+        if self.settings.public_site_url is None:
+            return None
+        from certjobs.adapters.public_site import PublicSite
+
+        return PublicSite(self.settings.public_site_url, timeout=self.settings.sync_timeout_seconds)
+
+    def dry_site(self) -> PublicSite | None:
+        """Return what the public sees, read already; that it could not be read is said where it is asked for."""
+        site = self.site
+        return ReadSite(site) if site is not None else None
 
     def sleep(self, seconds: float, until: Event, /) -> None:
         """Wait so long, or until the event is set."""
@@ -273,7 +291,13 @@ class Environment:
             "retention_days": self.settings.retention_days,
             "thresholds": _parsed("THRESHOLDS", parse_thresholds, self.settings.thresholds),
             "per_organisation_thresholds": self.settings.per_organisation_thresholds,
+            "public_lag": timedelta(minutes=self.settings.public_site_lag_minutes),
         }
+
+    def job(self, name: str) -> tuple[registry.JobSpec, Callable[[], Any]]:
+        """Return a job and what makes its options from the settings alone."""
+        spec = registry.find(name)
+        return spec, lambda: spec.make_options({}, self.job_defaults)
 
     def run(
         self,
@@ -282,7 +306,7 @@ class Environment:
         *,
         trigger: str | None = None,
         tells: Callable[[Outcome], bool] = lambda _outcome: True,
-    ) -> harness.Report:
+    ) -> Report:
         """Carry out one run of a job, as ``run_job`` says.
 
         ``trigger``: what began it, unless the settings say; ``tells``: whether people are to hear of an outcome.
@@ -294,7 +318,7 @@ class Environment:
             raise
         return self._execute(spec, lambda: spec.make_options(given, self.job_defaults), trigger, tells)
 
-    def fail(self, name: str, error: CertjobsError) -> harness.Report:
+    def fail(self, name: str, error: CertjobsError) -> Report:
         """Leave the row of a run that failed before it began, and tell people."""
         spec = registry.failing(name, error)
         return self._execute(spec, spec.options, None, lambda _outcome: True)
@@ -305,7 +329,7 @@ class Environment:
         make_options: Callable[[], Any],
         trigger: str | None,
         tells: Callable[[Outcome], bool],
-    ) -> harness.Report:
+    ) -> Report:
         request = self.request
         by_hand = "manual" if sys.stdin and sys.stdin.isatty() else "schedule"
         row = NewRun(
@@ -509,12 +533,16 @@ def _email(settings: config.Settings, redirect_to: str | None) -> Notifier:
     )
 
 
-def job_name(given: str | None) -> str | None:
-    """Return a job's own name for one of its names; a name that no job has is kept, for old rows may have it."""
+def job_names(given: str) -> Sequence[str]:
+    """Return the names under which rows of a job may stand, its own first, for one of its names or aliases.
+
+    A name that no job has stands for itself: a job that is gone has left rows.
+    """
     try:
-        return registry.find(given).name if given else None
+        spec = registry.find(given)
     except UsageError:
-        return given
+        return (given,)
+    return (spec.name, *spec.aliases)
 
 
 @contextmanager
@@ -542,7 +570,7 @@ def accepted_credentials(request: Request, progress: Progress) -> Accepted:
         return Accepted(str(settings.dataverse_url), str(settings.dataverse_client_id), str(settings.dataverse_tenant))
 
 
-def run_job(name: str, given: Mapping[str, Any], request: Request, progress: Progress) -> harness.Report:
+def run_job(name: str, given: Mapping[str, Any], request: Request, progress: Progress) -> Report:
     """Carry out one run of a job; options that are None are left to the settings and the job's defaults.
 
     Raises ConfigurationError when the settings are wrong and UsageError when there is no such job, of which a failed

@@ -213,6 +213,14 @@ class Settings(BaseSettings):
         description="Certificates to trust besides the system's, for a private authority; where azure-identity asks for"
         " tokens, Entra ID's too.",
     )
+    public_site_url: str | None = Field(
+        default=None,
+        description="The page of the website that the public sees, or several with blanks between: `reconcile` looks "
+        "there for references of mentors who should be gone. Unset means it does not look.",
+    )
+    public_site_lag_minutes: int = Field(
+        default=15, ge=0, le=10_080, description="How long that site may lag behind what the portal acknowledged."
+    )
     sync_batch_size: int = Field(default=100, ge=1, le=1000, description="How many changes one request carries.")
     sync_concurrency: int = Field(
         default=4,

@@ -18,11 +18,13 @@ import time
 import traceback
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
 
 from certjobs import logs
-from certjobs.domain.outcome import Outcome, worst
+from certjobs.domain.outcome import Outcome, Report, worst
 from certjobs.errors import (
     CertjobsError,
     ConfigurationError,
@@ -39,9 +41,7 @@ from certjobs.ports import Alert
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from datetime import date
     from types import FrameType
-    from uuid import UUID
 
     from certjobs.db.locks import RunSession
     from certjobs.db.runs import NewRun
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from certjobs.domain.days import Calendar
     from certjobs.domain.guard import Guard
     from certjobs.domain.quiet import Quiet
-    from certjobs.ports import Alerter, ListingPortal, Log, Notifier, Progress
+    from certjobs.ports import Alerter, ListingPortal, Log, Notifier, Progress, PublicSite
     from certjobs.registry import JobSpec
 
 _NEVER_ALERT = frozenset({ExitCode.OK, ExitCode.LOCKED, ExitCode.INTERRUPTED, ExitCode.TERMINATED})
@@ -90,6 +90,9 @@ class Resources(Protocol):
     def dry(self, run: NewRun) -> AbstractContextManager[DryDatabase]:
         """Open a dry-run's outer transaction."""
 
+    def dry_part(self, database: DryDatabase, run: NewRun) -> DryDatabase:
+        """Return the same dry-run's transaction for another run's units of work."""
+
     def dry_notifier(self) -> Notifier | None:
         """Return a notifier that records instead of sending."""
 
@@ -97,8 +100,15 @@ class Resources(Protocol):
     def portal(self) -> ListingPortal | None:
         """The public listing, or None where none is set."""
 
-    def dry_portal(self) -> ListingPortal | None:
-        """Return a portal that was asked what it recommends, and from now on records instead of changing."""
+    def dry_portal(self, *, reads: bool) -> ListingPortal | None:
+        """Return a portal that was asked what it recommends, and for all it lists where that ``reads``; it records."""
+
+    @property
+    def site(self) -> PublicSite | None:
+        """What the public sees, or None where no address is set."""
+
+    def dry_site(self) -> PublicSite | None:
+        """Return what the public sees, read already."""
 
     @property
     def quiet(self) -> Quiet:
@@ -107,34 +117,17 @@ class Resources(Protocol):
     def sleep(self, seconds: float, until: threading.Event, /) -> None:
         """Wait so long, or until the event is set."""
 
+    def job(self, name: str) -> tuple[JobSpec, Callable[[], Any]]:
+        """Return a job and what makes its options from the settings alone."""
+
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What a command reports of a run: to a person as tables, to a program as JSON."""
+class _Outside:
+    """What of a run reaches outside: None where its job does not, or where nothing is set."""
 
-    run_id: UUID
-    job_name: str
-    dry_run: bool
-    as_of: date | None
-    seconds: float
-    outcome: Outcome
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the report as JSON-ready values; the names are part of the interface."""
-        outcome = self.outcome
-        return {
-            "run_id": str(self.run_id),
-            "job": self.job_name,
-            "status": outcome.exit_code.status,
-            "exit_code": int(outcome.exit_code),
-            "message": outcome.message,
-            "hint": outcome.hint,
-            "dry_run": self.dry_run,
-            "as_of": self.as_of.isoformat() if self.as_of else None,
-            "seconds": round(self.seconds, 3),
-            "counts": dict(outcome.counts),
-            **outcome.details,
-        }
+    notifier: Notifier | None
+    portal: ListingPortal | None
+    site: PublicSite | None
 
 
 @dataclass(slots=True)
@@ -147,8 +140,10 @@ class _Run:
     resources: Resources
     signals: Signals
     log: Log
+    debug: bool = False
     session: RunSession | None = None
     counts: dict[str, int] = field(default_factory=dict)
+    told: set[tuple[ExitCode, str | None]] = field(default_factory=set)
 
     def live(self) -> Outcome:
         """Start, lock, look, work."""
@@ -161,9 +156,12 @@ class _Run:
         if abandoned:
             self.counts["abandoned_found"] = abandoned
         self.session.beat()
-        notifier = self.resources.notifier if self.spec.tells else None
-        portal = self.resources.portal if self.spec.syncs else None
-        return self._work(self.resources.live(self.row, fence), notifier, portal)
+        outside = _Outside(
+            self.resources.notifier if self.spec.tells else None,
+            self.resources.portal if self.spec.syncs else None,
+            self.resources.site if self.spec.reads else None,
+        )
+        return self._work(self.resources.live(self.row, fence), outside, self._step)
 
     def _check_one_database(self) -> None:
         """Raise where the run's own session and its units of work do not see the same database."""
@@ -173,18 +171,21 @@ class _Run:
                 raise ConfigurationError(msg, hint="Both must name the same one; only the way there may differ.")
 
     def dry(self) -> Outcome:
-        """Work, on one transaction that is rolled back."""
+        """Work, on one transaction that is rolled back; what is outside has been read by then."""
         self.resources.check_schema()
-        notifier = self.resources.dry_notifier() if self.spec.tells else None
-        portal = self.resources.dry_portal() if self.spec.syncs else None
+        outside = _Outside(
+            self.resources.dry_notifier() if self.spec.tells else None,
+            self.resources.dry_portal(reads=self.spec.reads) if self.spec.syncs else None,
+            self.resources.dry_site() if self.spec.reads else None,
+        )
         with self.resources.dry(self.row) as database:
-            return self._work(database, notifier, portal, dry_run=True)
+            return self._work(database, outside, lambda name: self._dry_step(name, database, outside), dry_run=True)
 
     def _work(
         self,
         database: Database | DryDatabase,
-        notifier: Notifier | None,
-        portal: ListingPortal | None,
+        outside: _Outside,
+        step: Callable[[str], Report],
         *,
         dry_run: bool = False,
     ) -> Outcome:
@@ -196,8 +197,9 @@ class _Run:
                 calendar=self.resources.calendar,
                 transaction=database.transaction,
                 shield=self.signals.shield,
-                notifier=notifier,
-                portal=portal,
+                notifier=outside.notifier,
+                portal=outside.portal,
+                site=outside.site,
                 progress=self.resources.progress,
                 log=self.log,
                 sleep=self.resources.sleep,
@@ -205,7 +207,44 @@ class _Run:
                 guard=self.resources.guard,
                 dry_run=dry_run,
                 counts=self.counts,
+                steps={name: partial(step, name) for name in self.spec.steps},
             )
+        )
+
+    # The runs that a run carries out.
+
+    def _step(self, name: str) -> Report:
+        """Carry out another job as a run of its own, with its own row, lock and outcome."""
+        spec, make_options = self.resources.job(name)
+        row = replace(self.row, run_id=uuid4(), job_name=name, parent_run_id=self.row.run_id)
+        report = execute(spec, make_options, row, self.resources, debug=self.debug, tells=self._is_news)
+        logs.bind(run_id=str(self.row.run_id), job=self.spec.name)
+        self.told.add((report.outcome.exit_code, report.outcome.message))
+        return report
+
+    def _is_news(self, outcome: Outcome) -> bool:
+        """Tell whether people were not told just this by an earlier step: two jobs meet the same closed door."""
+        return (outcome.exit_code, outcome.message) not in self.told
+
+    def _dry_step(self, name: str, database: DryDatabase, outside: _Outside) -> Report:
+        """Carry out another job within this dry-run: what it does is there for the steps after it to see."""
+        began = time.monotonic()
+        spec, make_options = self.resources.job(name)
+        row = replace(self.row, run_id=uuid4(), job_name=name, parent_run_id=self.row.run_id)
+        child = _Run(spec, make_options, row, self.resources, self.signals, self.log, self.debug)
+        seen = _Outside(
+            outside.notifier if spec.tells else None,
+            outside.portal if spec.syncs else None,
+            outside.site if spec.reads else None,
+        )
+        theirs = self.resources.dry_part(database, row)
+        outcome = _as_dry(
+            _outcome_of(
+                lambda: child._work(theirs, seen, _no_steps, dry_run=True), child.counts, self.log, debug=self.debug
+            )
+        )
+        return Report(
+            row.run_id, name, dry_run=True, as_of=row.as_of, seconds=time.monotonic() - began, outcome=outcome
         )
 
     def record(self, outcome: Outcome) -> Outcome:
@@ -228,26 +267,65 @@ class _Run:
             return outcome
         return replace(recorded, counts=outcome.counts, details=outcome.details)
 
+    def is_untold(self, outcome: Outcome) -> bool:
+        """Tell whether an outcome is more than the worst of its steps, of which people have heard."""
+        return outcome.exit_code not in {code for code, _ in self.told}
+
     def tell(self, outcome: Outcome, tells: Callable[[Outcome], bool]) -> None:
         """Alert people where the outcome asks for it. A failing alert never masks the outcome."""
-        alerter = self.resources.alerter
-        if alerter is None or outcome.exit_code in _NEVER_ALERT or not tells(outcome):
+        if outcome.exit_code in _NEVER_ALERT or not tells(outcome):
             return
+        kind = "guard" if outcome.exit_code is ExitCode.GUARD else "failure"
+        self._alert(kind, outcome, outcome.message or outcome.exit_code.meaning, outcome.hint)
+
+    def tell_lasting(self, outcome: Outcome) -> None:
+        """Alert people of trouble that lasts, once when it begins and once when it is over.
+
+        What could not be told, or not be recorded as told, is told by the next run.
+        """
+        if not outcome.watches or self.resources.alerter is None:
+            return
+        try:
+            with self.resources.live(self.row, None).transaction() as store:
+                known = store.alerts.open([each.kind for each in outcome.watches])
+            for each in outcome.watches:
+                begins, ends = each.number > 0 and each.kind not in known, each.number == 0 and each.kind in known
+                if (begins or ends) and self._alert("finding" if begins else "recovery", outcome, each.sentence, None):
+                    with self.resources.live(self.row, None).transaction() as store:
+                        if begins:
+                            store.alerts.told(each.kind, each.number)
+                        else:
+                            store.alerts.cleared(each.kind)
+        except (CertjobsError, StatementFailed) as exc:
+            self.log.warning("alert.not_recorded", error=str(exc))
+
+    def _alert(self, kind: str, outcome: Outcome, message: str, hint: str | None) -> bool:
+        """Send one alert, and tell whether it went out."""
+        alerter = self.resources.alerter
+        if alerter is None:
+            return False
         try:
             alerter.alert(
                 Alert(
-                    kind="guard" if outcome.exit_code is ExitCode.GUARD else "failure",
+                    kind=kind,
                     job=self.spec.name,
                     run_id=self.row.run_id,
                     exit_code=int(outcome.exit_code),
                     status=outcome.exit_code.status,
-                    message=outcome.message or outcome.exit_code.meaning,
-                    hint=outcome.hint,
+                    message=message,
+                    hint=hint,
                     counts=outcome.counts,
                 )
             )
         except Exception as exc:  # noqa: BLE001 - whatever the alert's channel throws, the run's outcome stands
             self.log.warning("alert.not_sent", error=type(exc).__name__)
+            return False
+        return True
+
+
+def _no_steps(name: str) -> Report:
+    msg = f"The job {name} is a step, and has none of its own."
+    raise CertjobsError(msg)
 
 
 def execute(
@@ -269,7 +347,7 @@ def execute(
     logs.bind(run_id=str(row.run_id), job=spec.name)
     log = logs.get()
     signals = Signals()
-    run = _Run(spec, make_options, row, resources, signals, log)
+    run = _Run(spec, make_options, row, resources, signals, log, debug)
     with signals.installed():
         log.info("run.started", dry_run=dry_run, as_of=row.as_of.isoformat() if row.as_of else None)
         outcome = _outcome_of(run.dry if dry_run else run.live, run.counts, log, signals=signals, debug=debug)
@@ -277,7 +355,8 @@ def execute(
         if dry_run:
             outcome = _as_dry(outcome)
         else:
-            run.tell(outcome, tells)
+            run.tell(outcome, lambda ended: tells(ended) and run.is_untold(ended))
+            run.tell_lasting(outcome)
     report = Report(row.run_id, spec.name, dry_run, row.as_of, time.monotonic() - began, outcome)
     say = log.info if outcome.exit_code in (ExitCode.OK, ExitCode.LOCKED) else log.warning
     say(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -133,8 +133,7 @@ class Answer:
     trouble: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(NamedTuple):
     """A mentor as the portal shows one: our key there, and the portal's own id."""
 
     mentor_ref: str | None
@@ -179,11 +178,21 @@ class ListingPortal(Protocol):
         """Open what makes changes: a connection, kept for many requests. It connects only at the first."""
 
     def listed(self) -> Iterator[Sequence[Listing]]:
-        """Read everyone who is listed, page by page.
+        """Read everyone who is listed; then give them, page by page.
 
-        All or nothing: raises Unavailable, CredentialsRejected or CertjobsError where any page fails, and whoever reads
-        must then use none of it.
+        All or nothing: every page has been read when it returns, and nothing outside is asked after that. Raises
+        Unavailable, CredentialsRejected or CertjobsError where any page fails.
         """
+
+
+class PublicSite(Protocol):
+    """What the public sees of the listing, which follows the portal some minutes behind."""
+
+    def read(self) -> None:
+        """Read all of it. Raises Unavailable where that is not possible."""
+
+    def shown(self, refs: Sequence[str]) -> Sequence[str]:
+        """Return which of these mentors it shows, as it was read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from certjobs.domain.coverage import NIGHTLY
 from certjobs.errors import CertjobsError, UsageError
-from certjobs.jobs.options import ExpiryCheckOptions, ForceSyncOptions, RemindOptions, RetentionOptions, SyncOptions
+from certjobs.jobs.options import (
+    ExpiryCheckOptions,
+    ForceSyncOptions,
+    NightlyOptions,
+    ReconcileOptions,
+    RemindOptions,
+    RetentionOptions,
+    SyncOptions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +29,8 @@ class JobSpec:
     """A job: its name, the function, the dataclass of its options, and whether only one run may work at a time.
 
     ``aliases`` are the names that the specification and its schedulers use. ``tells``: whether it sends notices, and so
-    needs the channel to be configured; ``syncs``: whether it talks to the portal.
+    needs the channel to be configured; ``syncs``: whether it talks to the portal; ``reads``: whether it reads the whole
+    listing there. ``steps``: the jobs that it carries out, in this order, each as a run of its own.
     """
 
     name: str
@@ -31,6 +41,8 @@ class JobSpec:
     aliases: tuple[str, ...] = ()
     tells: bool = False
     syncs: bool = False
+    reads: bool = False
+    steps: tuple[str, ...] = ()
 
     def make_options(self, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Any:
         """Return the job's options: what was given, else the default where the job knows it, else the job's own."""
@@ -65,6 +77,20 @@ def _force_sync(ctx: JobContext[ForceSyncOptions]) -> Outcome:
     from certjobs.jobs.force_sync import force_sync
 
     return force_sync(ctx)
+
+
+def _reconcile(ctx: JobContext[ReconcileOptions]) -> Outcome:
+    """See ``jobs.reconcile``."""
+    from certjobs.jobs.reconcile import reconcile
+
+    return reconcile(ctx)
+
+
+def _nightly(ctx: JobContext[NightlyOptions]) -> Outcome:
+    """See ``jobs.nightly``."""
+    from certjobs.jobs.nightly import nightly
+
+    return nightly(ctx)
 
 
 def _retention(ctx: JobContext[RetentionOptions]) -> Outcome:
@@ -108,6 +134,26 @@ JOBS: tuple[JobSpec, ...] = (
         options=ForceSyncOptions,
         exclusive=False,
         syncs=True,
+    ),
+    JobSpec(
+        name="reconcile",
+        summary="Prove that website, ledger and database agree, and mend what differs.",
+        function=_reconcile,
+        options=ReconcileOptions,
+        exclusive=True,
+        syncs=True,
+        reads=True,
+    ),
+    JobSpec(
+        name="nightly",
+        summary="The whole night: expiry-check, remind, sync and reconcile.",
+        function=_nightly,
+        options=NightlyOptions,
+        exclusive=True,
+        tells=True,
+        syncs=True,
+        reads=True,
+        steps=NIGHTLY,
     ),
     JobSpec(
         name="retention",

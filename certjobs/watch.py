@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from certjobs import bootstrap, config, logs
 from certjobs.errors import CertjobsError, ConfigurationError, ExitCode, Terminated, Unavailable
-from certjobs.harness import Report, Signals, explained
+from certjobs.harness import Signals, explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from certjobs.config import Settings
     from certjobs.db.listening import Listener
-    from certjobs.domain.outcome import Outcome
+    from certjobs.domain.outcome import Outcome, Report
     from certjobs.ports import Advance
 
 BEAT = 5.0  # seconds at most between two signs of life, but for what a request to the portal takes

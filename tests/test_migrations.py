@@ -752,6 +752,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "retention": (),
     "approve": ("0123abcd", "--reason", "a test"),
     "explain": ("A",),
+    "unlock": ("expiry-check", "--reason", "a test"),
     "forecast": (),
     "db check": (),
     "db current": (),

@@ -5,13 +5,15 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from certjobs.adapters.spool import Spool
+from certjobs.errors import CertjobsError
 from certjobs.ports import Answer, Listing, ListingResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from certjobs.ports import ListingChange, ListingPortal, Message, Notifier
+    from certjobs.ports import ListingChange, ListingPortal, Message, Notifier, PublicSite
 
 
 class RecordingNotifier:
@@ -37,22 +39,41 @@ class RecordingNotifier:
 class RecordingPortal:
     """Take every change and make none; whoever reads sees the portal as it would be with them.
 
-    The real portal is asked at once whether it accepts us, for a dry-run must not wait for anybody while it holds
-    locks. One session, for a dry-run has one connection.
+    The real portal is asked at once whether it accepts us and, where the run ``reads`` the listing, for all of it: a
+    dry-run must not wait for anybody while it holds locks. One session, for a dry-run has one connection.
     """
 
     concurrency = 1
 
-    def __init__(self, portal: ListingPortal) -> None:
+    def __init__(self, portal: ListingPortal, *, reads: bool = False) -> None:
+        """Ask the portal. What it refuses is raised where a run asks for it, which may be one step of several."""
         self._portal = portal
-        self._recommended = portal.check()
+        self._spool = Spool()
         self._changes: dict[str, bool] = {}
+        self._recommended: int | None = None
+        self._unreachable: CertjobsError | None = None
+        self._unread: CertjobsError | None = None
+        try:
+            self._recommended = portal.check()
+        except CertjobsError as exc:
+            self._unreachable = self._unread = exc
+        if reads and self._unread is None:
+            self._read()
         self.name = portal.name
         self.batch = portal.batch
         self.patience = portal.patience
 
+    def _read(self) -> None:
+        try:
+            for page in self._portal.listed():
+                self._spool.add(page)
+        except CertjobsError as exc:
+            self._unread = exc
+
     def check(self) -> int | None:
-        """Return what the portal said before."""
+        """Return what the portal said before, or raise it."""
+        if self._unreachable is not None:
+            raise self._unreachable
         return self._recommended
 
     def session(self) -> AbstractContextManager[RecordingPortal]:
@@ -74,10 +95,37 @@ class RecordingPortal:
         return self._portal.refusal(change)
 
     def listed(self) -> Iterator[Sequence[Listing]]:
-        """Read the portal's listing with the recorded changes over it; who came in stands at the end."""
+        """Give the portal's listing as it was at first, with the recorded changes over it; who came in stands last."""
+        if self._unread is not None:
+            raise self._unread
+        return self._with_changes()
+
+    def _with_changes(self) -> Iterator[Sequence[Listing]]:
         added = {ref for ref, listed in self._changes.items() if listed}
-        for page in self._portal.listed():
+        for page in self._spool.pages():
             added -= {each.mentor_ref for each in page if each.mentor_ref is not None}
             yield [each for each in page if each.mentor_ref is None or self._changes.get(each.mentor_ref, True)]
         if added:
             yield [Listing(ref, f"dry-run-{ref}") for ref in sorted(added)]
+
+
+class ReadSite:
+    """A public site that was read before the dry-run began."""
+
+    def __init__(self, site: PublicSite) -> None:
+        """Read it. That it cannot be read is raised where a run asks for it."""
+        self._site = site
+        self._unread: CertjobsError | None = None
+        try:
+            site.read()
+        except CertjobsError as exc:
+            self._unread = exc
+
+    def read(self) -> None:
+        """Raise what kept it from being read."""
+        if self._unread is not None:
+            raise self._unread
+
+    def shown(self, refs: Sequence[str]) -> Sequence[str]:
+        """Return what the site says."""
+        return self._site.shown(refs)

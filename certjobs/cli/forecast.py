@@ -52,15 +52,15 @@ def forecast(
       certjobs forecast --csv > nights.csv
       certjobs forecast --as-of 2027-06-01 --days 30 --json
     """
-    from certjobs.admin import forecast as admin
     from certjobs.cli import render_forecast as render
+    from certjobs.jobs import forecasting
 
     if json and csv:
         msg = "and --csv exclude each other"
         raise typer.BadParameter(msg, param_hint="--json")
     with administering(local=local, json=json or csv, as_of=as_of, reads_only=True) as (env, transaction):
         defaults = env.job_defaults
-        found = admin.forecast(
+        found = forecasting.forecast(
             transaction,
             days=days,
             org=org,

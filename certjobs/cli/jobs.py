@@ -23,7 +23,7 @@ from certjobs.cli.options import (
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from certjobs.harness import Report
+    from certjobs.domain.outcome import Report
 
 
 def register(app: typer.Typer) -> None:
@@ -276,6 +276,24 @@ def carry_out(
     reason: str | None = None,
 ) -> NoReturn:
     """Carry out a run of a job, show its report, and exit with its code."""
+    report = carried_out(
+        name, options, as_of=as_of, dry_run=dry_run, local=local, json=json, debug=debug, reason=reason
+    )
+    raise typer.Exit(int(report.outcome.exit_code))
+
+
+def carried_out(
+    name: str,
+    options: dict[str, Any],
+    *,
+    as_of: datetime | None,
+    dry_run: bool,
+    local: bool,
+    json: bool,
+    debug: bool,
+    reason: str | None = None,
+) -> Report:
+    """Carry out a run of a job, show its report and return it."""
     from certjobs import bootstrap
     from certjobs.cli import output, render
 
@@ -290,4 +308,4 @@ def carry_out(
     report = bootstrap.run_job(name, options, request, output.progress())
     with output.shown():
         render.report(report, as_json=json)
-    raise typer.Exit(int(report.outcome.exit_code))
+    return report

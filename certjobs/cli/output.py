@@ -6,8 +6,9 @@ import json
 import os
 import sys
 from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from certjobs.domain.text import printable
@@ -62,12 +63,14 @@ def cell(value: object) -> str:
     return printable(str(value))
 
 
-def plain(value: object) -> str:
-    """Return a value that JSON has no form for as text. Raises TypeError for one that nobody expects."""
+def plain(value: object) -> Any:
+    """Return a value that JSON has no form for as text, or as its parts. Raises TypeError for one nobody expects."""
     if isinstance(value, (date, datetime)):
         return value.isoformat()
     if isinstance(value, UUID):
         return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
     raise TypeError
 
 

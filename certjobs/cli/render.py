@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from certjobs.admin.approvals import Approved
     from certjobs.db.runs import Run
     from certjobs.db.schema import Step
-    from certjobs.harness import Report
+    from certjobs.domain.outcome import Report
 
 
 def report(found: Report, *, as_json: bool) -> None:
@@ -23,28 +23,57 @@ def report(found: Report, *, as_json: bool) -> None:
     if as_json:
         document(found.as_json())
         return
-    from certjobs.cli import render_notices
-
-    outcome = found.outcome
-    details = outcome.details
+    details = found.outcome.details
     if found.dry_run:
         say("Dry-run: nothing was written and nobody was told.")
+    if "steps" in details:
+        from certjobs.cli import render_night
+
+        render_night.told(details, dry_run=found.dry_run)
+    else:
+        _roster(found)
+        _website(found)
+        _deleted(found)
+        _refused(details)
+    _verdict(found)
+
+
+def _roster(found: Report) -> None:
+    """Show who was paused, reminded and told, and what came later than promised."""
+    from certjobs.cli import render_notices
+
+    details = found.outcome.details
     if details.get("organisations"):
         _checked(found)
     if details.get("reminded"):
         render_notices.reminded(details, dry_run=found.dry_run)
-    render_notices.notices(outcome.counts, details)
-    if "sent" in details:
-        from certjobs.cli import render_sync
+    render_notices.notices(found.outcome.counts, details)
+    if details.get("missed") or details.get("volumes"):
+        from certjobs.cli import render_night
 
+        render_night.missed(details.get("missed", ()))
+        render_night.volumes(details.get("volumes", ()))
+
+
+def _website(found: Report) -> None:
+    """Show what was compared with the website, and what was sent there."""
+    details, counts = found.outcome.details, found.outcome.counts
+    if "divergences" not in details and "sent" not in details:
+        return
+    from certjobs.cli import render_sync
+
+    if "divergences" in details:
+        render_sync.compared(counts, details, dry_run=found.dry_run)
+    if "sent" in details:
         show = render_sync.forced if "mentors" in details else render_sync.synced
-        show(outcome.counts, details, dry_run=found.dry_run)
-    for name, number in outcome.counts.items():
+        show(counts, details, dry_run=found.dry_run)
+
+
+def _deleted(found: Report) -> None:
+    would = "would be deleted" if found.dry_run else "deleted"
+    for name, number in found.outcome.counts.items():
         if name.endswith("_deleted") and number:
-            would = "would be deleted" if found.dry_run else "deleted"
             say(f"{name.removesuffix('_deleted').replace('_', ' ')}: {number} {would}")
-    _refused(details)
-    _verdict(found)
 
 
 def _refused(details: Mapping[str, Any]) -> None:

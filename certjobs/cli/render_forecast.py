@@ -13,7 +13,7 @@ from certjobs.domain.text import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from certjobs.admin.forecast import Asked, Event, Forecast, Group
+    from certjobs.jobs.forecasting import Asked, Event, Forecast, Group
 
 COLUMNS = ("date", "event", "threshold", "mentor_ref", "organisation", "chapter")
 HEADINGS = {"day": ("night",), "chapter": ("org", "chapter"), "coordinator": ("name", "address")}

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from certjobs.cli.output import document, say, table
+from certjobs.domain.findings import MEANING
 from certjobs.domain.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from certjobs.harness import Report
+    from certjobs.domain.outcome import Report
 
 
 SHOWN = 20  # mentors that a table tells of
@@ -37,6 +38,55 @@ def synced(counts: Mapping[str, int], details: Mapping[str, Any], *, dry_run: bo
             )
     _not_sent(trouble)
     _summary(counts)
+
+
+FINDINGS = {"extra": "is listed, should not be", "missing": "is not listed, should be", "unknown": "no mentor has it"}
+
+
+def compared(counts: Mapping[str, int], details: Mapping[str, Any], *, dry_run: bool) -> None:
+    """Show where website and rule differ, what is done about it, and every kind of finding that is open."""
+    mends = not (details["report_only"] or details["adopt"])
+    rows = [
+        (each["mentor_ref"] or each["entry"], FINDINGS[each["finding"]], _remedy(each, mends=mends, dry_run=dry_run))
+        for each in details["divergences"]
+    ]
+    total = counts.get("differing", 0) + counts.get("unknown", 0) - counts.get("left_out", 0)
+    if rows:
+        more = f" (the first {len(rows)} of {total})" if total > len(rows) else ""
+        table(f"Where the website differs{more}", ("mentor or entry", "the website", "done"), rows)
+    if "entries" in counts:
+        differ = counted(counts["differing"], "mentor")
+        say(
+            f"The website lists {counts['entries']}: {counts['agreeing']} as the rule says, {counts['extra']} too many,"
+            f" {counts['unknown']} unknown, {counts['not_ours']} not ours; {counts['missing']} missing."
+            f" {differ} {'differs' if counts['differing'] == 1 else 'differ'},"
+            f" {counts['left_out']} of them with an operation on its way."
+        )
+    if details["adopt"]:
+        verb = "Would be adopted" if dry_run else "Adopted"
+        say(f"{verb}: what the website shows of {counted(counts.get('adopted', 0), 'mentor')}.")
+    if details["findings"]:
+        table(
+            "Findings that are open",
+            ("kind", "open", "new", "since (UTC)", "what it is"),
+            [
+                (each["finding"], each["open"], each["new"], each["since"], MEANING[each["finding"]][1])
+                for each in details["findings"]
+            ],
+        )
+    else:
+        say("No finding is open.")
+
+
+def _remedy(each: Mapping[str, Any], *, mends: bool, dry_run: bool) -> str:
+    if each["finding"] == "unknown" or not mends:
+        return "reported only"
+    if each["given_up"]:
+        return "nothing: the same was given up before"
+    if each["refused"]:
+        return "nothing: the guard waits for a person"
+    what = "taking off" if each["finding"] == "extra" else "listing"
+    return f"{what} {'would be queued' if dry_run else 'queued'}"
 
 
 def forced(counts: Mapping[str, int], details: Mapping[str, Any], *, dry_run: bool) -> None:

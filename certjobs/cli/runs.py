@@ -49,7 +49,8 @@ def latest(
         env.administration() as database,
         database.transaction() as store,
     ):
-        found = store.runs.recent(job_name=bootstrap.job_name(job), failed=failed, limit=limit)
+        names = bootstrap.job_names(job) if job else ()
+        found = store.runs.recent(job_names=names, failed=failed, limit=limit)
     render.runs(found, as_json=json)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -50,9 +50,19 @@ class GuardedSets:
 
         The hash derives from the members alone: the same set refused again is the same row.
         """
-        row = self._connection.execute(
-            statement("refuse_expired"), {"organisation_id": organisation_id, "today": today, "job_name": job_name}
-        ).one_or_none()
+        return self._refuse("expired_candidates", job_name, organisation_id, today=today)
+
+    def refuse_removals(self, organisation_id: int, operations: Sequence[int], job_name: str) -> Refused | None:
+        """Store these removals of an organisation as one refused set, in the same way."""
+        return self._refuse("removal_candidates", job_name, organisation_id, ids=list(operations))
+
+    def refuse_missing(self, organisation_id: int, job_name: str) -> Refused | None:
+        """Store whom an unlikely listing lacks, as ``Reconciliation.keep_back`` marked them, in the same way."""
+        return self._refuse("missing_candidates", job_name, organisation_id)
+
+    def _refuse(self, candidates: str, job_name: str, organisation_id: int, **more: Any) -> Refused | None:
+        values = {"job_name": job_name, "organisation_id": organisation_id} | more
+        row = self._connection.execute(statement(candidates, "store_refused"), values).one_or_none()
         return Refused(row.hash, row.size) if row else None
 
     def members(self, full_hash: str, limit: int) -> Sequence[str]:

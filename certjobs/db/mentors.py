@@ -318,6 +318,15 @@ class Mentors:
             query = query.where(peer_mentors.c.chapter_id == chapter_id)
         return self._connection.scalars(query).all()
 
+    def names(self, refs: Iterable[str]) -> dict[str, str]:
+        """Return the names of mentors by reference."""
+        rows: Any = self._connection.execute(
+            sa.select(peer_mentors.c.external_ref, peer_mentors.c.name).where(
+                peer_mentors.c.external_ref.in_(list(refs))
+            )
+        )
+        return {row.external_ref: row.name for row in rows}
+
     def refs(self, mentor_ids: Iterable[int]) -> dict[int, str]:
         """Return the references of mentors by id."""
         rows: Any = self._connection.execute(

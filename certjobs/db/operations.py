@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from certjobs.db.guarded_sets import Refused
 from certjobs.db.sqlfiles import statement, stream
 
 if TYPE_CHECKING:
@@ -355,17 +354,6 @@ class Operations:
     def let_through(self, operations: Sequence[int]) -> None:
         """Record that the guard lets these removals through."""
         self._connection.execute(_LET_THROUGH, {"ids": list(operations)})
-
-    def refuse(self, organisation_id: int, operations: Sequence[int], job_name: str) -> Refused:
-        """Store these removals of an organisation as one refused set.
-
-        The hash derives from the members alone: the same set refused again is the same row.
-        """
-        row = self._connection.execute(
-            statement("refuse_removals"),
-            {"organisation_id": organisation_id, "ids": list(operations), "job_name": job_name},
-        ).one()
-        return Refused(row.hash, row.size)
 
     def now(self) -> datetime:
         """Return the database's present moment."""

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from certjobs.db.sqlfiles import statement
+from certjobs.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date, datetime
     from uuid import UUID
 
+    from certjobs.db.overview import Lock
     from certjobs.domain.outcome import Outcome
 
 
@@ -55,8 +57,21 @@ class Run:
     reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A lock that was taken from a dead owner: the fencing token now, and whether its run was still called running."""
+
+    fencing_token: int
+    abandoned: bool
+
+
 # What every run does is written out: composing a statement takes longer than carrying it out.
 _EXISTS = sa.text("SELECT EXISTS (SELECT 1 FROM scheduler_run_log WHERE run_id = :run_id)")
+_LAST_NIGHT = sa.text(
+    "SELECT coalesce(r.as_of, (r.started_at AT TIME ZONE CAST(:time_zone AS text))::date) FROM scheduler_run_log r"
+    " WHERE r.job_name = :job_name AND (r.status IN ('succeeded', 'partial') OR r.exit_code = :refused)"
+    " ORDER BY r.started_at DESC LIMIT 1"
+)
 _ABANDON = sa.text("SELECT certjobs_abandon_dead_runs(:run_id)")
 
 
@@ -93,8 +108,33 @@ class Runs:
         abandoned: int = self._connection.execute(_ABANDON, {"run_id": run_id}).scalar_one()
         return abandoned
 
-    def recent(self, *, job_name: str | None, failed: bool, limit: int) -> Sequence[Run]:
-        """Return the latest runs, newest first; only those that did not succeed where ``failed``."""
+    def last_night(self, job_name: str, time_zone: str) -> date | None:
+        """Return the night of the last run of a job that came to its end, or was refused by the guard."""
+        night: date | None = self._connection.execute(
+            _LAST_NIGHT, {"job_name": job_name, "time_zone": time_zone, "refused": int(ExitCode.GUARD)}
+        ).scalar_one_or_none()
+        return night
+
+    def release_dead(self, lock: Lock, error_message: str) -> Released | None:
+        """Take a lock, as it was found, from an owner who is dead, and mark its run abandoned with this message.
+
+        Afterwards that owner can neither write nor send. None, and nothing is changed, where the owner is not dead, has
+        given a sign of life since, or holds the lock in a unit of work under way.
+        """
+        values = {
+            "job_name": lock.job,
+            "fencing_token": lock.fencing_token,
+            "heartbeat_at": lock.heartbeat_at,
+            "error_message": error_message,
+        }
+        row = self._connection.execute(statement("release_dead_lock"), values).one_or_none()
+        return Released(*row) if row is not None else None
+
+    def recent(self, *, job_names: Sequence[str], failed: bool, limit: int) -> Sequence[Run]:
+        """Return the latest runs, newest first; only those that did not succeed where ``failed``.
+
+        ``job_names``: only of a job that has, or had, one of these names; of every job where there are none.
+        """
         from certjobs.db.tables import scheduler_run_log as log
 
         query = (
@@ -102,8 +142,8 @@ class Runs:
             .order_by(log.c.started_at.desc(), log.c.run_id)
             .limit(limit)
         )
-        if job_name:
-            query = query.where(log.c.job_name == job_name)
+        if job_names:
+            query = query.where(log.c.job_name.in_(job_names))
         if failed:
             query = query.where(log.c.status.in_(("failed", "partial", "abandoned")))
         return [Run(*row) for row in self._connection.execute(query)]

@@ -20,9 +20,9 @@ DIRECTORY = Path(__file__).parent / "sql"
 
 
 @cache
-def statement(name: str) -> sa.TextClause:
-    """Return the statement in ``sql/<name>.sql``; its parameters are written ``:name``."""
-    return sa.text((DIRECTORY / f"{name}.sql").read_text(encoding="utf-8"))
+def statement(*names: str) -> sa.TextClause:
+    """Return the statement in ``sql/<name>.sql``, or in several that go on from each other; parameters as ``:name``."""
+    return sa.text("".join((DIRECTORY / f"{name}.sql").read_text(encoding="utf-8") for name in names))
 
 
 def stream(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import date
     from uuid import UUID
 
+    from certjobs.db.alerts import Alerts
     from certjobs.db.certifications import Certifications
     from certjobs.db.coordinators import Coordinators
     from certjobs.db.explanations import Explanations
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from certjobs.db.notifications import Notifications
     from certjobs.db.operations import Operations
     from certjobs.db.organisations import Organisations
+    from certjobs.db.overview import Overview
+    from certjobs.db.reconciliation import Reconciliation
     from certjobs.db.reminders import Reminders
     from certjobs.db.roster import Roster
     from certjobs.db.runs import Runs
@@ -147,6 +150,27 @@ class Store:
         return Operations(self._connection)
 
     @cached_property
+    def reconciliation(self) -> Reconciliation:
+        """The comparison of website, ledger and database."""
+        from certjobs.db.reconciliation import Reconciliation
+
+        return Reconciliation(self._connection)
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """What operations people were told of that lasts."""
+        from certjobs.db.alerts import Alerts
+
+        return Alerts(self._connection)
+
+    @cached_property
+    def overview(self) -> Overview:
+        """How things stand."""
+        from certjobs.db.overview import Overview
+
+        return Overview(self._connection)
+
+    @cached_property
     def reminders(self) -> Reminders:
         """The ledger of reminders."""
         from certjobs.db.reminders import Reminders
@@ -211,10 +235,14 @@ class DryDatabase:
     is refused.
     """
 
-    def __init__(self, connection: sa.Connection, attribution: Attribution) -> None:
+    def __init__(self, connection: sa.Connection, attribution: Attribution, deadline: float | None = None) -> None:
         self._connection = connection
         self._attribution = attribution
-        self._deadline = time.monotonic() + DRY_RUN_SECONDS
+        self._deadline = time.monotonic() + DRY_RUN_SECONDS if deadline is None else deadline
+
+    def part(self, attribution: Attribution) -> DryDatabase:
+        """Return the same transaction, with the same deadline, for another run's units of work."""
+        return DryDatabase(self._connection, attribution, self._deadline)
 
     @contextmanager
     def transaction(self, *, bulk: bool = False) -> Iterator[Store]:

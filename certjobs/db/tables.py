@@ -226,6 +226,7 @@ sa.Index(
 )
 
 sa.Index("ix_notifications_created_at", notifications.c.created_at, postgresql_using="brin")
+sa.Index("ix_notifications_dead", notifications.c.id, postgresql_where=sa.text("status = 'dead'"))
 sa.Index("ix_notifications_unknown", notifications.c.id, postgresql_where=sa.text("status = 'unknown'"))
 
 cert_expiry_reminders = sa.Table(
@@ -422,6 +423,7 @@ scheduler_run_log = sa.Table(
     ),
 )
 sa.Index("ix_scheduler_run_log_recent", scheduler_run_log.c.started_at.desc())
+sa.Index("ix_scheduler_run_log_job", scheduler_run_log.c.job_name, scheduler_run_log.c.started_at.desc())
 sa.Index(
     "ix_scheduler_run_log_running",
     scheduler_run_log.c.job_name,

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+# The jobs that every night has to see through, in their order; ``nightly`` runs them, each with a row of its own.
+NIGHTLY = ("expiry-check", "remind", "sync", "reconcile")
+
 # Of a job's counts: what there was to do, and what became of it. The first name stands for what is counted from causes.
 _EQUATIONS: Mapping[str, Sequence[tuple[str, str, Mapping[str, str]]]] = {
     "expiry-check": (
@@ -43,6 +46,24 @@ _EQUATIONS: Mapping[str, Sequence[tuple[str, str, Mapping[str, str]]]] = {
                 "superseded": "superseded",
                 "released": "put back",
                 "lost": "not recorded",
+            },
+        ),
+    ),
+    "reconcile": (
+        (
+            "entries on the website",
+            "entries",
+            {"agreeing": "agreeing", "extra": "too many", "unknown": "unknown", "not_ours": "not ours"},
+        ),
+        (
+            "mentors who differ",
+            "differing",
+            {
+                "queued": "queued",
+                "left_out": "on their way",
+                "given_up_before": "given up before",
+                "refused": "refused",
+                "reported": "reported only",
             },
         ),
     ),

@@ -6,7 +6,8 @@
    fails, who is free is paused; where that fails too it is bisected, so that one mentor who cannot be paused stops
    nobody else. Whom other sessions held is waited for once, at the end.
 4. Count again: an expired mentor who is still active is refused, failed, or open; nobody is lost.
-5. Send the notices that are owed, after the commits; a channel that gathers leaves that to ``remind``, which sends each
+5. Hold the night against what was expected of it, and keep what is expected of the next.
+6. Send the notices that are owed, after the commits; a channel that gathers leaves that to ``remind``, which sends each
    coordinator one message with everything.
 
 A baseline run suppresses its notices in the transactions that owe them, and sends none. Its guarded sets are its own:
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from certjobs.domain.delivery import PAUSE
 from certjobs.domain.outcome import Outcome, worst
 from certjobs.errors import CertjobsError, ExitCode, StatementFailed
+from certjobs.jobs import nights
 from certjobs.jobs.delivery import Delivered, deliver, leave_for_remind
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class Plan:
     failed: list[int] = field(default_factory=list)
     shown: list[Paused] = field(default_factory=list)
     open: int = 0
+    before: nights.Before = nights.NOTHING_BEFORE
 
 
 def expiry_check(ctx: JobContext[ExpiryCheckOptions]) -> Outcome:
@@ -66,6 +69,7 @@ def expiry_check(ctx: JobContext[ExpiryCheckOptions]) -> Outcome:
     chosen = _organisations(ctx)
     plans = [_plan(ctx, organisation) for organisation in chosen if organisation.auto_pause]
     ctx.count(paused=0, failed=0, notices_owed=0, without_coordinator=0)
+    nights.count_missed(ctx, [plan.before for plan in plans])
     if ctx.options.baseline:
         ctx.count(baseline=1, notices_suppressed=0)
     with ctx.progress.track("Pausing", sum(p.approved + p.unapproved - p.refused for p in plans)) as advance:
@@ -73,7 +77,21 @@ def expiry_check(ctx: JobContext[ExpiryCheckOptions]) -> Outcome:
             for approved in (True, False):
                 _pause(ctx, plan, advance, approved=approved)
     _account(ctx, plans)
-    return _outcome(ctx, plans, _deliver(ctx, chosen))
+    volumes = nights.Volumes("paused")
+    for plan in plans if not ctx.options.baseline else ():
+        volumes.compare(ctx, plan.organisation, plan.before.expected, plan.paused)
+        _expect(ctx, plan)
+    return _outcome(ctx, plans, volumes, _deliver(ctx, chosen))
+
+
+def _expect(ctx: JobContext[ExpiryCheckOptions], plan: Plan) -> None:
+    """Keep what the next night will pause, if nothing changes until then and the guard has its way."""
+    tomorrow = plan.today + nights.ONE_DAY
+    with ctx.transaction() as store:
+        approved, unapproved = store.mentors.count_expired(plan.organisation.id, tomorrow, _guarded_as(ctx))
+        active = store.mentors.count_active(plan.organisation.id, ctx.guard.enough_active(unapproved))
+        number = approved + (unapproved if ctx.guard.allows(unapproved, active) else 0)
+        store.forecasts.expect(ctx.job_name, plan.organisation.id, tomorrow, number)
 
 
 def _deliver(ctx: JobContext[ExpiryCheckOptions], chosen: Sequence[Organisation]) -> Delivered:
@@ -102,13 +120,14 @@ def _guarded_as(ctx: JobContext[ExpiryCheckOptions]) -> str:
 def _plan(ctx: JobContext[ExpiryCheckOptions], organisation: Organisation) -> Plan:
     """Count who is expired and ask the guard; store what it refuses, before anything else is written."""
     today = ctx.today(organisation)
+    before = nights.NOTHING_BEFORE if ctx.options.baseline else nights.before(ctx, organisation, None)
     with ctx.transaction() as store:
         approved, unapproved = store.mentors.count_expired(organisation.id, today, _guarded_as(ctx))
         never = store.mentors.count_never_certified(organisation.id)
         active = store.mentors.count_active(organisation.id, ctx.guard.enough_active(unapproved))
         # What nobody hears of, somebody approves, however little it is.
         allowance = 0 if ctx.options.baseline else ctx.guard.allowance(active)
-        plan = Plan(organisation, today, approved, unapproved, never, allowance)
+        plan = Plan(organisation, today, approved, unapproved, never, allowance, before=before)
         if unapproved > allowance:
             refused = store.guarded_sets.refuse_expired(organisation.id, today, _guarded_as(ctx))
             if refused is not None:
@@ -280,7 +299,9 @@ def _account(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan]) -> None
         raise CertjobsError(msg, hint="A trigger may be missing or disabled: run `certjobs db check`.")
 
 
-def _outcome(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan], delivered: Delivered) -> Outcome:
+def _outcome(
+    ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan], volumes: nights.Volumes, delivered: Delivered
+) -> Outcome:
     """Say how it went: the worst of guard, failures and what is still owed."""
     codes, sentences, hint = [], [], None
     for plan in plans:
@@ -305,7 +326,11 @@ def _outcome(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan], deliver
     if delivered.message:
         sentences.append(delivered.message)
     hint = hint or delivered.hint
-    return Outcome(worst(codes), ctx.counts, " ".join(sentences) or None, hint, _details(ctx, plans))
+    details = _details(ctx, plans) | {
+        "missed": nights.told(ctx, [plan.before for plan in plans]),
+        "volumes": volumes.found,
+    }
+    return Outcome(worst(codes), ctx.counts, " ".join(sentences) or None, hint, details, volumes.watches(ctx.job_name))
 
 
 def _details(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan]) -> dict[str, Any]:

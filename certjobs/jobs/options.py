@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,31 @@ class ForceSyncOptions:
     chapter: str | None = None
     all: bool = False
     org: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileOptions:
+    """``report_only``: say what differs and mend nothing; ``adopt``: keep what the website shows at first contact.
+
+    ``public_lag``: how long the public site may lag behind what the portal acknowledged.
+    """
+
+    report_only: bool = False
+    adopt: bool = False
+    public_lag: timedelta = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class NightlyOptions:
+    """``with_names``: whether the report may name who was paused; ``days``: how many coming nights it foretells.
+
+    ``thresholds`` and ``per_organisation_thresholds`` are those of ``remind``.
+    """
+
+    with_names: bool = False
+    days: int = 28
+    thresholds: tuple[int, ...] = (30, 14, 7)
+    per_organisation_thresholds: bool = False
 
 
 @dataclass(frozen=True, slots=True)

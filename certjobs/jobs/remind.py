@@ -3,8 +3,9 @@
 1. Decide, for each organisation with ``remind`` in one statement: who is due for the smallest threshold that covers the
    days left and was told of none as small before; ledger rows and notices go in together. Larger thresholds that were
    missed, and those that expiry has overtaken, are recorded as superseded and never sent.
-2. Send everything owed to coordinators, reminders and pauses, after the commits.
-3. Hold what was owed against its causes, and against what became of it: a remainder fails the run.
+2. Hold the night against what was expected of it, and keep what is expected of the next.
+3. Send everything owed to coordinators, reminders and pauses, after the commits.
+4. Hold what was owed against its causes, and against what became of it: a remainder fails the run.
 
 A baseline run records everything due now as superseded and sends nothing: the first night on a live roster.
 """
@@ -19,6 +20,7 @@ from certjobs.domain.outcome import Outcome, worst
 from certjobs.domain.text import counted
 from certjobs.domain.thresholds import DECIDED_FOR_ALL, thresholds_of
 from certjobs.errors import CertjobsError, ExitCode, StatementFailed
+from certjobs.jobs import nights
 from certjobs.jobs.delivery import Delivered, deliver
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ class Plan:
     without_coordinator: int = 0
     failed: int = 0
     by_threshold: dict[str, int] = field(default_factory=dict)
+    before: nights.Before = nights.NOTHING_BEFORE
 
 
 def remind(ctx: JobContext[RemindOptions]) -> Outcome:
@@ -59,6 +62,7 @@ def remind(ctx: JobContext[RemindOptions]) -> Outcome:
         since = store.reminders.last_decided(ctx.job_name)
     plans = [_plan(ctx, each) for each in chosen if each.remind]
     ctx.count(reminders=0, reminders_superseded=0, notices_owed=0, without_coordinator=0)
+    nights.count_missed(ctx, [plan.before for plan in plans])
     with ctx.progress.track("Deciding", len(plans)) as advance:
         for plan in plans:
             _decide(ctx, plan, since)
@@ -67,9 +71,21 @@ def remind(ctx: JobContext[RemindOptions]) -> Outcome:
         ctx.count(baseline=1)
     if not ctx.options.org and not any(plan.failed for plan in plans):
         ctx.count(**{DECIDED_FOR_ALL: 1})
+    volumes = nights.Volumes("reminders")
+    for plan in plans if not ctx.options.baseline else ():
+        volumes.compare(ctx, plan.organisation, plan.before.expected, plan.reminders)
+        _expect(ctx, plan)
     delivered = Delivered() if ctx.options.baseline else deliver(ctx, chosen, (PAUSE, REMINDER))
     _account(ctx)
-    return _outcome(ctx, plans, delivered)
+    return _outcome(ctx, plans, volumes, delivered)
+
+
+def _expect(ctx: JobContext[RemindOptions], plan: Plan) -> None:
+    """Keep how many reminders the next night will decide, if nothing changes until then."""
+    tomorrow = plan.today + nights.ONE_DAY
+    with ctx.transaction() as store:
+        number = store.forecasts.reminders_on(plan.organisation.id, tomorrow, plan.thresholds)
+        store.forecasts.expect(ctx.job_name, plan.organisation.id, tomorrow, number)
 
 
 def _plan(ctx: JobContext[RemindOptions], organisation: Organisation) -> Plan:
@@ -79,7 +95,8 @@ def _plan(ctx: JobContext[RemindOptions], organisation: Organisation) -> Plan:
         ctx.options.thresholds,
         own_count=ctx.options.per_organisation_thresholds,
     )
-    return Plan(organisation, ctx.today(organisation), thresholds)
+    before = nights.NOTHING_BEFORE if ctx.options.baseline else nights.before(ctx, organisation, thresholds)
+    return Plan(organisation, ctx.today(organisation), thresholds, before=before)
 
 
 def _decide(ctx: JobContext[RemindOptions], plan: Plan, since: datetime | None) -> None:
@@ -175,7 +192,9 @@ def _account(ctx: JobContext[RemindOptions]) -> None:
         raise CertjobsError(msg, hint="Run `certjobs db check`, and look at `certjobs notifications list`.")
 
 
-def _outcome(ctx: JobContext[RemindOptions], plans: Sequence[Plan], delivered: Delivered) -> Outcome:
+def _outcome(
+    ctx: JobContext[RemindOptions], plans: Sequence[Plan], volumes: nights.Volumes, delivered: Delivered
+) -> Outcome:
     codes, sentences = [delivered.exit_code], []
     for plan in plans:
         if plan.failed:
@@ -186,7 +205,13 @@ def _outcome(ctx: JobContext[RemindOptions], plans: Sequence[Plan], delivered: D
             )
     if delivered.message:
         sentences.append(delivered.message)
-    return Outcome(worst(codes), ctx.counts, " ".join(sentences) or None, delivered.hint, _details(ctx, plans))
+    details = _details(ctx, plans) | {
+        "missed": nights.told(ctx, [plan.before for plan in plans]),
+        "volumes": volumes.found,
+    }
+    return Outcome(
+        worst(codes), ctx.counts, " ".join(sentences) or None, delivered.hint, details, volumes.watches(ctx.job_name)
+    )
 
 
 def _details(ctx: JobContext[RemindOptions], plans: Sequence[Plan]) -> dict[str, Any]:

@@ -69,11 +69,7 @@ def send(
     are sent, and waited for where another run has them in hand. ``wait``: also for what failed a moment ago. Raises
     CredentialsRejected, ConfigurationError and Unavailable before anything was tried.
     """
-    try:
-        recommended = portal.check()
-    except CredentialsRejected as exc:
-        by_hand = "What cannot wait can be sent with others, by hand: certjobs sync --credentials."
-        raise CredentialsRejected(exc.message, hint=f"{exc.hint} {by_hand}" if exc.hint else by_hand) from None
+    recommended = accepted(portal)
     workers = max(1, min(portal.concurrency, recommended or portal.concurrency))
     ctx.count(claimed=0, removed=0, restored=0, failed=0, dead=0, superseded=0, released=0, lost=0, again=0)
     only = order()
@@ -83,6 +79,15 @@ def send(
     with ctx.progress.track("Syncing", min(depth.open, left), unit="operations") as advance:
         run.until_done(advance)
     return run.outcome()
+
+
+def accepted(portal: ListingPortal) -> int | None:
+    """Make sure that the portal accepts us, as ``portal.check`` does; else say what can be done by hand."""
+    try:
+        return portal.check()
+    except CredentialsRejected as exc:
+        by_hand = "What cannot wait can be sent with others, by hand: certjobs sync --credentials."
+        raise CredentialsRejected(exc.message, hint=f"{exc.hint} {by_hand}" if exc.hint else by_hand) from None
 
 
 def without_portal(ctx: JobContext[Any]) -> Outcome:
@@ -187,7 +192,9 @@ class Syncing:
                     store.operations.let_through(each.unapproved)
                     let_through = True
                     continue
-                refused = store.operations.refuse(each.organisation_id, each.unapproved, GUARDED_AS)
+                refused = store.guarded_sets.refuse_removals(each.organisation_id, each.unapproved, GUARDED_AS)
+                if refused is None:
+                    continue
                 organisation = store.organisations.by_id(each.organisation_id)
                 self.guarded[each.organisation_id] = {
                     "organisation": organisation.code,

@@ -5,6 +5,8 @@ EXCEPTION WHEN insufficient_privilege THEN
     RAISE NOTICE 'certjobs_job keeps TEMPORARY on this database.';
 END
 $$;
+REVOKE SELECT (mentor_id, occurred_at, run_id) ON certification_events FROM certjobs_job;
+REVOKE SELECT (entity, entity_id, occurred_at, run_id) ON roster_events FROM certjobs_job;
 DROP INDEX ix_scheduler_run_log_parent;
 DROP INDEX ix_scheduler_run_log_succeeded;
 DROP TABLE forecasts;

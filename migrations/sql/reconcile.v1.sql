@@ -5,6 +5,9 @@ GRANT SELECT ON alerts, forecasts TO certjobs_job;
 GRANT INSERT (class, number, last_sent_at), UPDATE (number, last_sent_at, cleared_at) ON alerts TO certjobs_job;
 GRANT INSERT (night, job_name, organisation_id, expected, run_id), UPDATE (expected, run_id, created_at) ON forecasts
    TO certjobs_job;
+-- Whose certification or place changed, and when; not what changed.
+GRANT SELECT (mentor_id, occurred_at, run_id) ON certification_events TO certjobs_job;
+GRANT SELECT (entity, entity_id, occurred_at, run_id) ON roster_events TO certjobs_job;
 
 -- What the website lists is compared in a table of the session's own. Where this role may not grant that, an administrator
 -- does: nothing but reconcile needs it.

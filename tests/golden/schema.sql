@@ -1559,6 +1559,8 @@ CREATE INDEX ix_notifications_caused_by_run ON public.notifications USING btree 
 
 CREATE INDEX ix_notifications_created_at ON public.notifications USING brin (created_at);
 
+CREATE INDEX ix_notifications_dead ON public.notifications USING btree (id) WHERE (status = 'dead'::text);
+
 CREATE INDEX ix_notifications_open ON public.notifications USING btree (id) WHERE (status = ANY (ARRAY['pending'::text, 'sending'::text, 'failed'::text]));
 
 CREATE INDEX ix_notifications_unknown ON public.notifications USING btree (id) WHERE (status = 'unknown'::text);
@@ -1584,6 +1586,8 @@ CREATE INDEX ix_reminder_dispatch_log_run_id ON public.reminder_dispatch_log USI
 CREATE INDEX ix_roster_events_entity_entity_id ON public.roster_events USING btree (entity, entity_id);
 
 CREATE INDEX ix_roster_events_occurred_at ON public.roster_events USING brin (occurred_at);
+
+CREATE INDEX ix_scheduler_run_log_job ON public.scheduler_run_log USING btree (job_name, started_at DESC);
 
 CREATE INDEX ix_scheduler_run_log_parent ON public.scheduler_run_log USING btree (parent_run_id) WHERE (parent_run_id IS NOT NULL);
 
@@ -1796,6 +1800,12 @@ GRANT SELECT ON TABLE public.approved_changes TO certjobs_job;
 
 GRANT SELECT,INSERT ON TABLE public.cert_expiry_reminders TO certjobs_job;
 
+GRANT SELECT(mentor_id) ON TABLE public.certification_events TO certjobs_job;
+
+GRANT SELECT(run_id) ON TABLE public.certification_events TO certjobs_job;
+
+GRANT SELECT(occurred_at) ON TABLE public.certification_events TO certjobs_job;
+
 GRANT SELECT ON TABLE public.certjobs_schema_version TO certjobs_job;
 
 GRANT SELECT ON TABLE public.chapters TO certjobs_job;
@@ -1871,6 +1881,14 @@ GRANT INSERT(run_id) ON TABLE public.reconciliation_log TO certjobs_job;
 GRANT UPDATE(cleared_at) ON TABLE public.reconciliation_log TO certjobs_job;
 
 GRANT SELECT,INSERT ON TABLE public.reminder_dispatch_log TO certjobs_job;
+
+GRANT SELECT(entity) ON TABLE public.roster_events TO certjobs_job;
+
+GRANT SELECT(entity_id) ON TABLE public.roster_events TO certjobs_job;
+
+GRANT SELECT(run_id) ON TABLE public.roster_events TO certjobs_job;
+
+GRANT SELECT(occurred_at) ON TABLE public.roster_events TO certjobs_job;
 
 GRANT SELECT,INSERT ON TABLE public.scheduler_run_log TO certjobs_job;
 

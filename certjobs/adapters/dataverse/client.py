@@ -31,6 +31,7 @@ import httpx
 from certjobs.adapters.dataverse import batch as batches
 from certjobs.adapters.dataverse.wire import Later, Reply, Unreachable, Wire, retried, service_at
 from certjobs.adapters.http import seconds_of
+from certjobs.adapters.spool import Spool
 from certjobs.config import PREFIX
 from certjobs.errors import CertjobsError, ConfigurationError, CredentialsRejected, Unavailable
 from certjobs.ports import Answer, Listing, ListingResult
@@ -170,22 +171,23 @@ class DataversePortal:
             yield DataverseSession(self, wire)
 
     def listed(self) -> Iterator[Sequence[Listing]]:
-        """Read everyone whose flag is set, page by page, in the service's own order.
+        """Read everyone whose flag is set, and give them page by page, in the service's own order.
 
-        Raises as ``ports.ListingPortal.listed`` says; a page that fails is tried again, rests are taken as asked for,
-        half an hour in all, and what was given before an error must not be used.
+        Raises as ``ports.ListingPortal.listed`` says; a page that fails is tried again, and rests are taken as asked
+        for, half an hour in all.
         """
         select = f"$select={self.key_column},{self.id_column}&$filter={self.listed_column}%20eq%20true"
         url: str | None = f"{self.root}{self.table}?{select}"
         seen: set[str] = set()
+        spool = Spool()
         with self.service.wire() as wire:
             reading = _Reading(self, wire)
             while url is not None:
                 seen.add(url)
                 page = _json(reading.get(url, {"Prefer": f"odata.maxpagesize={PAGE}"}))
-                rows = self._rows(page)
+                spool.add(self._rows(page))
                 url = self._next(url, page.get("@odata.nextLink"), seen)
-                yield rows
+        return spool.pages()
 
     def exchange(
         self, wire: Wire, method: str, url: str, headers: Mapping[str, str], content: bytes | None = None

@@ -1,11 +1,6 @@
--- Store whom the guard kept from being taken off the website: the set, named by a hash over its members, and the members.
-WITH candidates AS MATERIALIZED (
-    SELECT q.mentor_id AS id, coalesce(m.external_ref, q.mentor_ref) AS ref,
-           coalesce(q.certification_expiry, '-infinity') AS certification_expiry
-      FROM sync_queue q
-      LEFT JOIN peer_mentors m ON m.id = q.mentor_id
-     WHERE q.id = ANY (CAST(:ids AS bigint[]))
-), named AS (
+-- Store candidates as one refused set, named by a hash over its members. Refused again on another night it is the same row
+-- with a new date; an approval that has run out stays on it as history. It goes on from their WITH.
+, named AS (
     SELECT encode(sha256(convert_to(
                CAST(:job_name AS text) || E'\n'
                || string_agg(c.ref || ' ' || c.certification_expiry, E'\n' ORDER BY c.ref COLLATE "C"),

@@ -1,0 +1,243 @@
+"""Website, ledger and database compared: what differs, what is queued to mend it, and the log of findings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from certjobs.db.sqlfiles import statement, stream
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Sequence
+    from datetime import date, datetime, timedelta
+
+    from certjobs.ports import Listing
+
+_STAGING = sa.text("CREATE TEMPORARY TABLE listing_staging (mentor_ref text, entry text NOT NULL) ON COMMIT DROP")
+_DIVERGENCES = sa.text(
+    "CREATE TEMPORARY TABLE divergences (finding text NOT NULL, mentor_id bigint, organisation_id bigint,"
+    " mentor_ref text, entry text, certification_expiry date, left_out boolean NOT NULL, given_up boolean NOT NULL,"
+    " refused boolean NOT NULL DEFAULT false) ON COMMIT DROP"
+)
+_FINDINGS = sa.text(
+    "CREATE TEMPORARY TABLE findings_now (finding text NOT NULL, mentor_id bigint, certification_expiry_date date,"
+    " detail text NOT NULL, done text, unsure boolean NOT NULL DEFAULT false) ON COMMIT DROP"
+)
+# The join holds the roster, or the listing, in memory: by default there is too little of it for either.
+_ROOM = sa.text("SELECT set_config('work_mem', '64MB', true)")
+_KEEP_BACK = sa.text(
+    "UPDATE divergences d SET refused = true WHERE d.organisation_id = :organisation_id AND d.finding = 'missing'"
+    " AND NOT d.left_out AND NOT d.given_up"
+    " AND NOT EXISTS (SELECT 1 FROM approved_changes a WHERE a.job_name = :job_name AND a.mentor_id = d.mentor_id"
+    " AND a.certification_expiry = d.certification_expiry)"
+)
+_TOLD = sa.text(
+    "SELECT d.finding, d.mentor_ref, d.entry, d.given_up, d.refused"
+    " FROM (SELECT d.*, row_number() OVER (PARTITION BY d.finding ORDER BY d.mentor_ref, d.entry) AS number"
+    " FROM divergences d WHERE NOT d.left_out) d WHERE d.number <= :limit ORDER BY d.finding, d.number"
+)
+_KEPT = sa.text(
+    "SELECT count(*) AS ours, count(*) FILTER (WHERE left_out) AS left_out,"
+    " count(*) FILTER (WHERE given_up AND NOT left_out) AS given_up, count(*) FILTER (WHERE refused) AS refused"
+    " FROM divergences WHERE finding IN ('extra', 'missing')"
+)
+_TAKEN_OFF = sa.text(
+    "SELECT m.id AS mentor_id, m.external_ref AS mentor_ref, m.certification_expiry"
+    " FROM website_listing w JOIN peer_mentors m ON m.id = w.mentor_id"
+    " WHERE NOT w.listed AND w.acknowledged_at < clock_timestamp() - CAST(:lag AS interval) ORDER BY m.external_ref"
+)
+_LAGGING = sa.text(
+    "INSERT INTO findings_now (finding, mentor_id, certification_expiry_date, detail, done)"
+    " SELECT 'lagging', t.mentor_id, t.certification_expiry,"
+    " 'The public site still shows the mentor, whom the portal took off long enough ago.', 'Reported only.'"
+    " FROM unnest(CAST(:ids AS bigint[]), CAST(:expiries AS date[])) AS t (mentor_id, certification_expiry)"
+)
+_EXAMPLES = sa.text(
+    "SELECT concat_ws(': ', m.external_ref, l.detail) FROM reconciliation_log l"
+    " LEFT JOIN peer_mentors m ON m.id = l.mentor_id"
+    " WHERE l.cleared_at IS NULL AND l.finding = :finding ORDER BY l.id DESC LIMIT :limit"
+)
+# What COPY reads as something else than the character.
+_SPECIAL = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\N{REPLACEMENT CHARACTER}"})
+_NULL = "\\N"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The entries that were read, by what they are, and the mentors who are ``missing`` among them.
+
+    ``staged`` is how many were read, counted as they came in; the others are counted by the comparison.
+    """
+
+    staged: int
+    agreeing: int
+    extra: int
+    unknown: int
+    not_ours: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Who would be put back in one organisation: approved by a person or not; ``emptied``: the website shows nobody."""
+
+    organisation_id: int
+    approved: int
+    unapproved: int
+    emptied: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """Where website and rule differ, or an entry that no mentor has: its key and the portal's own id.
+
+    ``given_up``: the same was tried before in vain; ``refused``: the guard waits for a person.
+    """
+
+    finding: str
+    mentor_ref: str | None
+    entry: str | None
+    given_up: bool
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How many mentors differ, and who of them is not mended now: on their way already, given up before, refused."""
+
+    ours: int
+    left_out: int
+    given_up: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """One kind of finding: how many are open, how many of them new, and how many others were cleared."""
+
+    finding: str
+    open: int
+    new: int
+    cleared: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOff:
+    """A mentor whom the portal acknowledged to have taken off the website."""
+
+    mentor_id: int
+    mentor_ref: str
+    certification_expiry: date | None
+
+
+class Reconciliation:
+    """The comparison, on one transaction: what is staged and found lives as long as it does."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    # The website.
+
+    def stage(self, pages: Iterable[Sequence[Listing]]) -> int:
+        """Copy what the website lists beside the roster, and return how many entries it is."""
+        self._connection.execute(_STAGING)
+        self._connection.execute(_DIVERGENCES)
+        self._connection.execute(_ROOM)
+        driver: Any = self._connection.connection.driver_connection
+        staged = 0
+        with driver.cursor().copy("COPY listing_staging FROM STDIN") as copy:
+            for page in pages:
+                if page:
+                    copy.write(_as_copied(page))
+                staged += len(page)
+        self._connection.execute(sa.text("ANALYZE listing_staging"))
+        return staged
+
+    def compare(self, staged: int, since: datetime) -> Compared:
+        """Compare what was staged with the rule, and keep the divergences; ``since``: when the reading began."""
+        row = self._connection.execute(statement("compare_listing"), {"since": since}).one()
+        return Compared(staged, *row)
+
+    def missing(self, job_name: str) -> Sequence[Missing]:
+        """Return, by organisation, who would be put back on the website, where there are some."""
+        rows = self._connection.execute(statement("missing_by_organisation"), {"job_name": job_name})
+        return [Missing(*row) for row in rows]
+
+    def keep_back(self, organisation_id: int, job_name: str) -> None:
+        """Let nobody of an organisation be put back whom no person approved."""
+        self._connection.execute(_KEEP_BACK, {"organisation_id": organisation_id, "job_name": job_name})
+
+    def queue(self) -> tuple[Sequence[int], int]:
+        """Queue what mends the divergences; return of which mentors, and of how many others somebody just did."""
+        rows = self._connection.execute(statement("queue_divergences")).all()
+        queued = [row.queued for row in rows if row.queued is not None]
+        return queued, len(rows) - len(queued)
+
+    def adopt(self) -> int:
+        """Keep what the website shows of each mentor as what it acknowledged; return of how many that was news."""
+        return self._connection.execute(statement("adopt_listing")).rowcount
+
+    def kept(self) -> Kept:
+        """Return how many mentors differ, and how many of them are not mended now."""
+        return Kept(*self._connection.execute(_KEPT).one())
+
+    def divergences(self, limit: int) -> Sequence[Divergence]:
+        """Return the divergences that are not on their way already, at most ``limit`` of a kind."""
+        return [Divergence(*row) for row in self._connection.execute(_TOLD, {"limit": limit})]
+
+    def taken_off(self, lag: timedelta) -> Generator[TakenOff]:
+        """Yield whom the portal acknowledged to have taken off longer ago than that."""
+        return stream(self._connection, _TAKEN_OFF, {"lag": lag}, TakenOff)
+
+    # The log of findings.
+
+    def begin_findings(self) -> None:
+        """Begin to gather what is found in this transaction."""
+        self._connection.execute(_FINDINGS)
+
+    def find_divergences(self, *, report_only: bool) -> None:
+        """Gather what the comparison found."""
+        self._connection.execute(statement("find_divergences"), {"report_only": report_only})
+
+    def find_lagging(self, mentors: Sequence[TakenOff]) -> None:
+        """Gather who is still visible to the public."""
+        self._connection.execute(
+            _LAGGING,
+            {
+                "ids": [each.mentor_id for each in mentors],
+                "expiries": [each.certification_expiry for each in mentors],
+            },
+        )
+
+    def find_traces(self, *, jobs: Sequence[str], today: date, time_zone: str, back: timedelta) -> None:
+        """Gather what the database alone shows to be wrong; ``back``: for how long what is past is told of."""
+        values = {"jobs": list(jobs), "today": today, "time_zone": time_zone, "back": back}
+        self._connection.execute(statement("find_traces"), values)
+
+    def examples(self, finding: str, limit: int) -> Sequence[str]:
+        """Return the newest open findings of a kind in words, with the mentor's reference where there is one."""
+        return self._connection.execute(_EXAMPLES, {"finding": finding, "limit": limit}).scalars().all()
+
+    def note(self, kinds: Sequence[str]) -> Sequence[Noted]:
+        """Bring the log to what was gathered, for these kinds; return what there is of each."""
+        rows = self._connection.execute(statement("note_findings"), {"kinds": list(kinds)})
+        return [Noted(*row) for row in rows]
+
+
+def _as_copied(page: Sequence[Listing]) -> bytes:
+    """Return a page as COPY reads it, keys that no text column can hold made readable."""
+    refs = [each.mentor_ref for each in page]
+    text = "\n".join([f"{each.mentor_ref}\t{each.entry}" for each in page])
+    if None in refs or text.count("\t") != len(page) or text.count("\n") != len(page) - 1 or not _plain(text):
+        text = "\n".join([f"{_column(each.mentor_ref)}\t{_column(each.entry)}" for each in page])
+    return (text + "\n").encode("utf-8", "replace")
+
+
+def _plain(text: str) -> bool:
+    return not ("\\" in text or "\r" in text or "\0" in text)
+
+
+def _column(value: str | None) -> str:
+    return _NULL if value is None else value.translate(_SPECIAL)

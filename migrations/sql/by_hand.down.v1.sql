@@ -1,0 +1,2 @@
+DROP INDEX ix_notifications_dead;
+DROP INDEX ix_scheduler_run_log_job;
