@@ -85,6 +85,11 @@ class Trouble:
         """Tell whether it is the listing alone that cannot be read."""
         return self.areas == ("list",)
 
+    @property
+    def misleads(self) -> bool:
+        """Tell whether it is a page of the listing that leads astray."""
+        return self.kind.endswith("_link")
+
 
 CHANGES = ("batch", "row")
 ALWAYS: Mapping[str, Any] = {"count": None}

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
-PARTIAL, UNREACHABLE, REJECTED = 3, 69, 77
+FAILED, PARTIAL, UNREACHABLE, REJECTED = 1, 3, 69, 77
 STEPS = ("expiry-check", "remind", "sync", "reconcile")
 A_DAY = 24 * 60 * 60
 PAGE = 20  # entries, so that the listing has several pages
@@ -51,10 +51,11 @@ PAUSES_TOLD = """
 """
 LAST_FINDING = "SELECT coalesce(max(id), 0) FROM reconciliation_log"
 FINDINGS = """
-    SELECT finding.finding, mentor.external_ref
+    SELECT finding.id, finding.finding, mentor.external_ref
     FROM reconciliation_log AS finding
     JOIN peer_mentors AS mentor ON mentor.id = finding.mentor_id
-    WHERE finding.id > %s AND finding.finding IN ('missing', 'extra')
+    WHERE (finding.id > %s OR finding.id <= %s AND finding.cleared_at IS NULL)
+    AND finding.finding IN ('missing', 'extra')
 """
 UNKNOWN = "SELECT count(*) > 0 FROM reconciliation_log WHERE finding = 'unknown'"
 QUEUED = """
@@ -142,7 +143,8 @@ class Year:
 
     ``since``: what the website may show of a mentor until a night ends well: what it showed when the last one did,
     what somebody made of it, and what the rule wanted at some moment since. ``edited``: whom somebody listed or took
-    off since a night last ran. ``changed``: to whom something else was done since then.
+    off since a night last ran. ``changed``: to whom something else was done since then. ``misled``: while the listing's
+    pages lead astray, which a run may call a failure.
     """
 
     certjobs: Certjobs
@@ -154,6 +156,7 @@ class Year:
     edited: dict[str, bool] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
     strangers: int = 0
+    misled: bool = False
     seen: list[str] = field(default_factory=list)
     rules: dict[str, bool] = field(default_factory=dict)
 
@@ -341,10 +344,13 @@ class Year:
 
     def _night(self, day: Day, dispatched: int) -> None:
         """Let the night run, with its trouble, and hold what came of it against the oracle."""
-        found, entries = self._number(LAST_FINDING), len(self._rows())
+        latest, entries = self._number(LAST_FINDING), len(self._rows())
+        known = self._findings(latest, latest)
         surely = {ref: shown for ref, shown in self.edited.items() if ref not in self.changed | day.expected.paused}
         faults = self._goes_wrong(day.trouble)
+        self.misled = day.trouble is not None and day.trouble.misleads
         codes = self._run(day.day)
+        self.misled = False
         self.portal.simulator.faults.clear()
         self._note(day, codes, befell=any(each.used for each in faults))
         if any(each.kind in MASS for each in day.events) or codes.of("reconcile") == REFUSED:
@@ -357,7 +363,7 @@ class Year:
             partial = (*partial, "reconcile")
         if codes.well(partial) and not (day.trouble and day.trouble.lasting):
             self._check_site(day)
-            self._check_findings(day, found, surely)
+            self._check_findings(day, known, self._findings(latest), surely)
             self.since.clear()
             self.since |= {ref: {wanted} for ref, wanted in day.expected.wanted.items()}
         else:
@@ -405,7 +411,7 @@ class Year:
             "CERTJOBS_SYNC_BATCH_SIZE": "7",
         }
         result = self.certjobs(job, "--json", "--as-of", day.isoformat(), *options, url=self.database.job_url, env=env)
-        if result.exit_code in (1, 2, 78):
+        if result.exit_code in (2, 78) or (result.exit_code == FAILED and not self.misled):
             self.memory.fail(
                 day, f"{job} ended with {result.exit_code}\n{result.stdout[-2000:]}\n{result.stderr[-4000:]}"
             )
@@ -445,7 +451,7 @@ class Year:
             if day.trouble.of_reading:
                 allowed["sync"] = {DONE, PARTIAL} if missing(day.expected) else {DONE}
                 if self.reconciles:
-                    allowed["reconcile"] = {UNREACHABLE, PARTIAL}
+                    allowed["reconcile"] = {FAILED} if day.trouble.misleads else {UNREACHABLE, PARTIAL}
         elif missing(day.expected):
             allowed["sync"] = allowed["reconcile"] = {DONE, PARTIAL}
         if self.strangers:
@@ -489,19 +495,30 @@ class Year:
                 )
             self.seen.append("dead letter")
 
-    def _check_findings(self, day: Day, before: int, surely: Mapping[str, bool]) -> None:
-        """What somebody changed on the website is found, as what it is, and nobody else is."""
+    def _findings(self, newer_than: int, not_over_before: int = 0) -> set[tuple[str, str]]:
+        """Return the findings about mentors that are newer than one, and those before another that are not over."""
+        rows = self.connection.execute(FINDINGS, [newer_than, not_over_before])
+        return {(str(ref), str(kind)) for _, kind, ref in rows}
+
+    def _check_findings(
+        self, day: Day, known: set[tuple[str, str]], new: set[tuple[str, str]], surely: Mapping[str, bool]
+    ) -> None:
+        """What somebody changed on the website is found, as what it is; who is as they should be is not."""
         if not self.reconciles:
             return
         wanted = day.expected.wanted
-        found = {(str(ref), str(kind)): True for kind, ref in self.connection.execute(FINDINGS, [before])}
         owed = {
-            (ref, "extra" if shown else "missing"): True
+            (ref, "extra" if shown else "missing")
             for ref, shown in surely.items()
             if ref in wanted and shown != wanted[ref] and ref not in day.expected.absent
         }
-        if not owed.keys() <= found.keys():
-            self.memory.compare(day.day, "what somebody changed is not found", found, owed)
+        lacking = owed - known - new
+        if lacking:
+            self.memory.fail(day.day, f"what somebody changed is not found: {lacking}", {ref for ref, _ in lacking})
+        present = wanted.keys() - day.expected.absent
+        contrary = {(ref, kind) for ref, kind in new if ref in present and self.since[ref] == {kind == "missing"}}
+        if contrary:
+            self.memory.fail(day.day, f"found, though the website never differed: {contrary}", {r for r, _ in contrary})
         if self.strangers and not self._number(UNKNOWN):
             self.memory.fail(day.day, "an entry that nobody has is not reported")
 
