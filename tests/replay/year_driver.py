@@ -141,10 +141,14 @@ class Memory:
 class Year:
     """Where a year is played: the product, its database, the portal, and what may be shown for the time being.
 
-    ``since``: what the website may show of a mentor until a night ends well: what it showed when the last one did,
-    what somebody made of it, and what the rule wanted at some moment since. ``edited``: whom somebody listed or took
-    off since a night last ran. ``changed``: to whom something else was done since then. ``misled``: while the listing's
-    pages lead astray, which a run may call a failure.
+    - ``since``: what the website may show of a mentor until a night ends well: what it showed when the last one did,
+      what somebody made of it, and what the rule wanted at some moment since.
+    - ``edited``: whom somebody listed or took off since a night last ran. ``changed``: to whom something else was done;
+      ``changed_there``: whose entry came or went, or who came from others.
+    - ``settled``: whether the last night that ran ended well and undisturbed.
+    - ``given_up``: how many operations there are about each who is missing for want of an entry.
+    - ``misled``: while the listing's pages lead astray, which a run may call a failure.
+    - ``seen``: what happened, for whoever wants to know that it did. ``rules``: what the rule wanted last.
     """
 
     certjobs: Certjobs
@@ -155,6 +159,9 @@ class Year:
     since: dict[str, set[bool]] = field(default_factory=lambda: defaultdict(set))
     edited: dict[str, bool] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
+    changed_there: set[str] = field(default_factory=set)
+    settled: bool = False
+    given_up: dict[str, int] = field(default_factory=dict)
     strangers: int = 0
     misled: bool = False
     seen: list[str] = field(default_factory=list)
@@ -204,6 +211,8 @@ class Year:
             self.memory.note(day.day, event, event.ref)
             if event.kind in PEOPLE or event.kind == "entered":
                 self.changed.add(event.ref)
+            if event.kind in ("moved", "entered", "deleted"):
+                self.changed_there.add(event.ref)
             self._happens(event, day.day)
             self.seen.append(event.kind)
         self._remember_rule(day.expected)
@@ -363,15 +372,18 @@ class Year:
             partial = (*partial, "reconcile")
         if codes.well(partial) and not (day.trouble and day.trouble.lasting):
             self._check_site(day)
-            self._check_findings(day, known, self._findings(latest), surely)
+            self._check_findings(day, codes, known, self._findings(latest), surely)
+            self._check_given_up(day)
             self.since.clear()
             self.since |= {ref: {wanted} for ref, wanted in day.expected.wanted.items()}
         else:
             if day.trouble is None:
                 self.memory.fail(day.day, f"nothing went wrong, and yet: {codes}")
             self._check_site_in_trouble(day, surely)
+        self.settled = codes.well(partial) and day.trouble is None
         self.edited.clear()
         self.changed.clear()
+        self.changed_there.clear()
 
     def _note(self, day: Day, codes: Codes, *, befell: bool) -> None:
         trouble = f", trouble: {day.trouble.name}, which befell {'it' if befell else 'nothing'}" if day.trouble else ""
@@ -500,10 +512,23 @@ class Year:
         rows = self.connection.execute(FINDINGS, [newer_than, not_over_before])
         return {(str(ref), str(kind)) for _, kind, ref in rows}
 
+    def _check_given_up(self, day: Day) -> None:
+        """What is dead for want of an entry is not queued again while nothing about the mentor changes."""
+        counted = {ref: len(self.connection.execute(QUEUED, [ref]).fetchall()) for ref in missing(day.expected)}
+        for ref, number in counted.items():
+            if self.reconciles and ref not in self.changed and number != self.given_up.get(ref, number):
+                self.memory.fail(day.day, "queued again though the same was given up", [ref])
+        self.given_up = counted
+
     def _check_findings(
-        self, day: Day, known: set[tuple[str, str]], new: set[tuple[str, str]], surely: Mapping[str, bool]
+        self,
+        day: Day,
+        codes: Codes,
+        known: set[tuple[str, str]],
+        new: set[tuple[str, str]],
+        surely: Mapping[str, bool],
     ) -> None:
-        """What somebody changed on the website is found, as what it is; who is as they should be is not."""
+        """What somebody changed on the website is found, as what it is; what people did here was sync's to carry."""
         if not self.reconciles:
             return
         wanted = day.expected.wanted
@@ -519,6 +544,11 @@ class Year:
         contrary = {(ref, kind) for ref, kind in new if ref in present and self.since[ref] == {kind == "missing"}}
         if contrary:
             self.memory.fail(day.day, f"found, though the website never differed: {contrary}", {r for r, _ in contrary})
+        astray = {(ref, kind) for ref, kind in new if ref in present - self.edited.keys() - self.changed_there}
+        if astray and self.settled and codes.of("sync") == DONE:
+            self.memory.fail(
+                day.day, f"sync left it to reconcile, and nobody made it so: {astray}", {r for r, _ in astray}
+            )
         if self.strangers and not self._number(UNKNOWN):
             self.memory.fail(day.day, "an entry that nobody has is not reported")
 
