@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Stage = Callable[[int], Year]
 
 A_YEAR, SAMPLE = 365, 40
-SAMPLE_SEED, BUSY = 459, 4.0
+SAMPLE_SEED, BUSY = 587, 4.0
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_forty_nights_in_which_everything_happens(stage: Stage) -> None:
     year = played(stage, Chance(SAMPLE_SEED, BUSY), SAMPLE)
     troubles = {each.name for each in TROUBLES if year.reconciles or not each.of_reading}
     happened = {*PEOPLE, *SITE, *troubles, "missed", "dead letter", "dead letter retried", "again"}
-    happened |= {"mass refused"} if year.reconciles else set()
+    happened |= {"mass refused", "not mended unread"} if year.reconciles else set()
     assert not happened - set(year.seen)
 
 

@@ -91,7 +91,8 @@ class Chance:
         mass = any(each.kind in MASS for each in events)
         trouble = None if quiet or missed or mass or not self._likely(0.14) else self._next(TROUBLES, "trouble")
         if trouble is not None:
-            events += self._more_to_do(before, {each.ref for each in events}, day)
+            busy = {each.ref for each in events}
+            events += self._hidden(busy, day) if trouble.of_reading else self._more_to_do(before, busy, day)
         expected = self.world.night(day, missed=missed)
         if not missed and trouble is None:
             self.world.ended_well(day)
@@ -100,11 +101,24 @@ class Chance:
 
     def _more_to_do(self, before: Mapping[str, bool], busy: set[str], day: date) -> list[Event]:
         """Pause mentors by hand where there is little for a trouble to befall."""
-        rule = self.world.rule(day)
-        changed = sum(before.get(ref) != listed for ref, listed in rule.items())
-        shown = [ref for ref in sorted(rule) if rule[ref] and ref in self.world.site and ref not in busy | self._edited]
+        changed = sum(before.get(ref) != listed for ref, listed in self.world.rule(day).items())
+        shown = self._to_be_shown(busy, day)
         chosen = self._dice.sample(shown, min(len(shown), max(0, ENOUGH_TO_DO - changed)))
-        events = [Event("paused", ref) for ref in sorted(chosen)]
+        return self._happened([Event("paused", ref) for ref in sorted(chosen)], day)
+
+    def _hidden(self, busy: set[str], day: date) -> list[Event]:
+        """Let somebody take one mentor off the website, which nobody can see while the listing cannot be read."""
+        shown = self._to_be_shown(busy, day)
+        chosen = self._dice.sample(shown, min(len(shown), 1))
+        self._edited |= set(chosen)
+        return self._happened([Event("hidden", ref) for ref in chosen], day)
+
+    def _to_be_shown(self, busy: set[str], day: date) -> list[str]:
+        rule = self.world.rule(day)
+        excluded = busy | self._edited | self._moved_away
+        return [ref for ref in sorted(rule) if rule[ref] and ref in self.world.site and ref not in excluded]
+
+    def _happened(self, events: list[Event], day: date) -> list[Event]:
         for event in events:
             self.world.happens(event, day)
         return events

@@ -564,6 +564,8 @@ class Year:
             mended = {ref for ref, shown in surely.items() if ref in accepted and accepted[ref] != shown}
             if mended:
                 self.memory.fail(day.day, "mended though the listing could not be read to its end", mended)
+            if surely:
+                self.seen.append("not mended unread")
 
     def _check_events(self, day: Day, before: int) -> None:
         """The status events of the day are what people did and whom the night had to pause."""
