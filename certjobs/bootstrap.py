@@ -289,6 +289,7 @@ class Environment:
         return {
             "batch_size": self.settings.batch_size,
             "retention_days": self.settings.retention_days,
+            "retention_failures_days": self.settings.retention_failures_days,
             "thresholds": _parsed("THRESHOLDS", parse_thresholds, self.settings.thresholds),
             "per_organisation_thresholds": self.settings.per_organisation_thresholds,
             "public_lag": timedelta(minutes=self.settings.public_site_lag_minutes),

@@ -245,8 +245,15 @@ class Settings(BaseSettings):
         default=None,
         ge=90,
         le=36_500,
-        description="How long `retention` keeps audit, reminders, finished notices and attempts, snoozes, runs and "
-        "refused sets; at least 90. Unset means for ever.",
+        description="How long `prune` keeps audit, reminders, finished notices, attempts and operations, snoozes, "
+        "runs, forecasts and refused sets; at least 90. Unset means for ever.",
+    )
+    retention_failures_days: int | None = Field(
+        default=None,
+        ge=90,
+        le=36_500,
+        description="How long it keeps what went wrong: runs, notices, attempts and operations that failed, findings, "
+        "alerts; never shorter. Unset means three times as long.",
     )
     statement_timeout_seconds: float = Field(
         default=120, gt=0, le=3600, description="Longest a single SQL statement of a job may take."

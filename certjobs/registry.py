@@ -11,9 +11,9 @@ from certjobs.jobs.options import (
     ExpiryCheckOptions,
     ForceSyncOptions,
     NightlyOptions,
+    PruneOptions,
     ReconcileOptions,
     RemindOptions,
-    RetentionOptions,
     SyncOptions,
 )
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 class JobSpec:
     """A job: its name, the function, the dataclass of its options, and whether only one run may work at a time.
 
-    ``aliases`` are the names that the specification and its schedulers use. ``tells``: whether it sends notices, and so
-    needs the channel to be configured; ``syncs``: whether it talks to the portal; ``reads``: whether it reads the whole
-    listing there. ``steps``: the jobs that it carries out, in this order, each as a run of its own.
+    ``aliases`` are the names that the specification and its schedulers use, and names it had before. ``tells``: whether
+    it sends notices, and so needs the channel to be configured; ``syncs``: whether it talks to the portal; ``reads``:
+    whether it reads the whole listing there. ``steps``: the jobs that it carries out, in this order, each as a run.
     """
 
     name: str
@@ -93,11 +93,11 @@ def _nightly(ctx: JobContext[NightlyOptions]) -> Outcome:
     return nightly(ctx)
 
 
-def _retention(ctx: JobContext[RetentionOptions]) -> Outcome:
-    """See ``jobs.retention``."""
-    from certjobs.jobs.retention import retention
+def _prune(ctx: JobContext[PruneOptions]) -> Outcome:
+    """See ``jobs.prune``."""
+    from certjobs.jobs.prune import prune
 
-    return retention(ctx)
+    return prune(ctx)
 
 
 JOBS: tuple[JobSpec, ...] = (
@@ -156,11 +156,12 @@ JOBS: tuple[JobSpec, ...] = (
         steps=NIGHTLY,
     ),
     JobSpec(
-        name="retention",
-        summary="Delete history older than the retention setting allows.",
-        function=_retention,
-        options=RetentionOptions,
+        name="prune",
+        summary="Delete history older than the settings allow, failures later than successes.",
+        function=_prune,
+        options=PruneOptions,
         exclusive=True,
+        aliases=("retention",),
     ),
 )
 

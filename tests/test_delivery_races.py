@@ -382,7 +382,7 @@ def test_retention_keeps_a_cause_that_is_still_owed(
         "UPDATE notifications SET created_at = created_at - interval '2 years', sent_at = sent_at - interval '2 years'"
     )
     retention = {"CERTJOBS_RETENTION_DAYS": "90"}
-    assert certjobs("retention", url=database.job_url, env=retention).exit_code == 0
+    assert certjobs("prune", url=database.job_url, env=retention).exit_code == 0
     hours_pass(database)
     channel = Troubled()
     channel.install(monkeypatch)

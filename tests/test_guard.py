@@ -137,7 +137,7 @@ def test_a_refused_run_stores_the_set_and_touches_nothing_else(certjobs: Certjob
     """26 of 100: exit 4, the set and its members are stored, nobody is paused, nothing audited, no notice owed."""
     mentors = people(26, 74)
     roster(certjobs, mentors)
-    ours = ("guarded_sets", "guarded_set_members", "scheduler_run_log")
+    ours = ("guarded_sets", "guarded_set_members", "scheduler_run_log", "forecasts")
     before = contents(database, *ours)
     result = check(certjobs, database)
     hash_, size = refused(result)

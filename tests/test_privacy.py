@@ -33,10 +33,11 @@ from tests.test_administration import (
 if TYPE_CHECKING:
     from tests.conftest import Certjobs, TestDatabase
 
-RETENTION = {"CERTJOBS_RETENTION_DAYS": "100"}
+RETENTION = {"CERTJOBS_RETENTION_DAYS": "100", "CERTJOBS_RETENTION_FAILURES_DAYS": "100"}
 ERASE = ("mentors", "erase", "ZREF-4711", "--reason", "asked for it in writing")
 REMOVE = ("coordinators", "remove", "kari@example.org", "--reason", "asked for it in writing")
 PERSONAL = ("Zenobia", "Ørnefjell", "ZREF-4711", "ZCERT-1", "ZCERT-2", "ZCERT-3", "earlierword")
+SHORTEST = {"CERTJOBS_RETENTION_DAYS": "90", "CERTJOBS_RETENTION_FAILURES_DAYS": "90"}
 GUARD = {"CERTJOBS_GUARD_COUNT": "0", "CERTJOBS_GUARD_SHARE": "0"}
 
 FAIL_ONE = """
@@ -160,7 +161,7 @@ def test_an_erased_mentor_is_nowhere(certjobs: Certjobs, database: TestDatabase,
         ("coordinators", "list"),
         ("roster", "export", "-"),
         ("expiry-check", "--baseline", *AS_OF),
-        ("retention", *AS_OF),
+        ("prune", *AS_OF),
     ):
         result = certjobs(*argv)
         assert result.exit_code == 0, (argv, result)
@@ -447,9 +448,13 @@ MADE = {
     "notice_snoozes": "(mentor_id, coordinator_id, threshold_day, until, actor, created_at)"
     f" SELECT 902, 903, count(*), '2026-01-01', 'x', {MOMENT} FROM notice_snoozes",
     "sync_queue": "(mentor_id, organisation_id, operation, status, triggered_by_event, actor, created_at, finished_at)"
-    f" SELECT 902, 1, 'remove', status, 'paused', 'x', {MOMENT}, {MOMENT} FROM unnest(ARRAY['done', 'dead']) AS status",
+    f" SELECT (SELECT 902 + count(*) FROM sync_queue), 1, 'remove', status, 'paused', 'x', {MOMENT}, {MOMENT}"
+    " FROM unnest(ARRAY['done', 'dead']) AS status",
     "reconciliation_log": "(finding, mentor_id, detail, actor, created_at, cleared_at)"
     f" VALUES ('warning', 902, 'x', 'x', {MOMENT}, {MOMENT})",
+    "alerts": f"(class, number, first_seen_at, cleared_at) VALUES ('missed', 1, {MOMENT}, {MOMENT})",
+    "forecasts": "(night, job_name, organisation_id, expected, created_at)"
+    f" SELECT current_date - %(days)s, 'x', count(*), 1, {MOMENT} FROM forecasts",
     "scheduler_run_log": "(run_id, job_name, trigger, started_at, finished_at, status, host, version, actor)"
     f" VALUES (gen_random_uuid(), 'expiry-check', 'schedule', {MOMENT}, {MOMENT}, 'succeeded', 'h', '1', 'x')",
     "guarded_sets": "(hash, job_name, organisation_id, size, refused_at)"
@@ -487,7 +492,7 @@ def test_retention_deletes_what_is_old(certjobs: Certjobs, database: TestDatabas
     make_history(database, YOUNG)
     young = history(database)
     make_history(database, OLD, times=3)
-    result = certjobs("retention", "--json", url=database.job_url, env=RETENTION | {"CERTJOBS_BATCH_SIZE": "2"})
+    result = certjobs("prune", "--json", url=database.job_url, env=RETENTION | {"CERTJOBS_BATCH_SIZE": "2"})
     assert result.exit_code == 0, result
     assert history(database) == young
     assert result.json()["counts"] == {
@@ -500,11 +505,13 @@ def test_retention_deletes_what_is_old(certjobs: Certjobs, database: TestDatabas
         "roster_events_deleted": 3,
         "sync_queue_deleted": 6,
         "reconciliation_log_deleted": 3,
+        "alerts_deleted": 3,
+        "forecasts_deleted": 3,
         "scheduler_run_log_deleted": 3,
         "guarded_sets_deleted": 3,
     }
     before = contents(database, "scheduler_run_log")
-    again = certjobs("retention", "--json", url=database.job_url, env=RETENTION)
+    again = certjobs("prune", "--json", url=database.job_url, env=RETENTION)
     assert again.exit_code == 0
     assert not any(again.json()["counts"].values())
     assert contents(database, "scheduler_run_log") == before
@@ -514,7 +521,7 @@ def test_retention_that_is_not_set(certjobs: Certjobs, database: TestDatabase) -
     """Without the setting everything is kept, and the command says so and which setting that is."""
     make_history(database, 5000)
     before = contents(database, "scheduler_run_log")
-    result = certjobs("retention", url=database.job_url)
+    result = certjobs("prune", url=database.job_url)
     assert result.exit_code == 0
     assert "CERTJOBS_RETENTION_DAYS" in result.stdout
     assert contents(database, "scheduler_run_log") == before
@@ -526,11 +533,11 @@ def test_retention_that_is_too_short(certjobs: Certjobs, database: TestDatabase)
     make_history(database, 5000)
     before = contents(database)
     for days in ("89", "0", "-1", "x", "90.5"):
-        result = certjobs("retention", env={"CERTJOBS_RETENTION_DAYS": days})
+        result = certjobs("prune", env={"CERTJOBS_RETENTION_DAYS": days})
         assert result.exit_code == 78, (days, result)
         assert "RETENTION_DAYS" in result.stderr
     assert contents(database) == before
-    assert certjobs("retention", url=database.job_url, env={"CERTJOBS_RETENTION_DAYS": "90"}).exit_code == 0
+    assert certjobs("prune", url=database.job_url, env=SHORTEST).exit_code == 0
     assert not any(history(database).values())
 
 
@@ -539,14 +546,14 @@ def test_retention_as_a_dry_run(certjobs: Certjobs, database: TestDatabase) -> N
     make_history(database, OLD)
     make_history(database, YOUNG)
     for day in ((), ("--as-of", "2999-12-31")):
-        result = unchanged(certjobs, database, "retention", "--dry-run", "--json", *day, exit_code=0)
+        result = unchanged(certjobs, database, "prune", "--dry-run", "--json", *day, exit_code=0)
         assert not any(result.json()["counts"].values())
         before = contents(database)
-        result = certjobs("retention", "--dry-run", "--json", *day, env=RETENTION, url=database.job_url)
+        result = certjobs("prune", "--dry-run", "--json", *day, env=RETENTION, url=database.job_url)
         assert result.exit_code == 0, result
         assert result.json()["counts"]["roster_events_deleted"] == (2 if day else 1)
         assert contents(database) == before
-    assert certjobs("retention", "--as-of", "2999-12-31", env=RETENTION).exit_code == 2
+    assert certjobs("prune", "--as-of", "2999-12-31", env=RETENTION).exit_code == 2
     assert history(database)["roster_events"] == 2
 
 
@@ -555,7 +562,7 @@ def test_retention_counts_from_the_day_given(certjobs: Certjobs, database: TestD
     for days in (105, 115):
         make_history(database, days)
     day = database.one("SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date") - timedelta(days=10)
-    assert certjobs("retention", "--as-of", day.isoformat(), env=RETENTION).exit_code == 0
+    assert certjobs("prune", "--as-of", day.isoformat(), env=RETENTION).exit_code == 0
     assert set(history(database).values()) == {1, 2, len(FINISHED)}  # two operations, five notices
 
 
@@ -576,7 +583,7 @@ def test_retention_keeps_what_is_still_owed(certjobs: Certjobs, database: TestDa
             " FROM pg_stat_activity WHERE pid = pg_backend_pid()"
         )
         before = history(database)
-        assert certjobs("retention", url=database.job_url, env=RETENTION).exit_code == 0
+        assert certjobs("prune", url=database.job_url, env=RETENTION).exit_code == 0
         assert history(database) == before
 
 
@@ -603,7 +610,7 @@ def test_retention_keeps_the_pause_a_mentor_is_in(certjobs: Certjobs, database: 
         " FROM mentor_status_events e JOIN peer_mentors m ON m.id = e.mentor_id ORDER BY mentor_id, e.id DESC"
     )
     before = database.all(latest)
-    result = certjobs("retention", "--json", url=database.job_url, env=RETENTION)
+    result = certjobs("prune", "--json", url=database.job_url, env=RETENTION)
     assert result.json()["counts"]["notifications_deleted"] == 3
     assert database.all(latest) == before
 
@@ -624,7 +631,7 @@ def test_a_pause_after_retention_is_another_one(certjobs: Certjobs, database: Te
     renewal = ("--ref", "C-R-2", "--issued", in_days(0), "--expires", in_days(300))
     done(certjobs, "certs", "add", "R", *renewal, *WHY, *AS_OF)
     age(database, 900)
-    assert certjobs("retention", url=database.job_url, env=RETENTION).exit_code == 0
+    assert certjobs("prune", url=database.job_url, env=RETENTION).exit_code == 0
     assert database.all(notices) == []
     done(certjobs, "certs", "withdraw", "C-R-2", "--on", in_days(-100), *WHY, *AS_OF)
     for ref in "AR":
@@ -643,7 +650,7 @@ def test_a_pause_that_is_over_goes(certjobs: Certjobs, database: TestDatabase) -
     done(certjobs, "certs", "renew", "C-A", "--expires", in_days(300), *WHY)
     done(certjobs, "mentors", "reinstate", "A", *WHY, *AS_OF)
     age(database, 900)
-    assert certjobs("retention", url=database.job_url, env=RETENTION).exit_code == 0
+    assert certjobs("prune", url=database.job_url, env=RETENTION).exit_code == 0
     for table in (*AUDIT, "notifications"):
         assert database.one(f"SELECT count(*) FROM {table}") == 0, table
 
@@ -659,9 +666,12 @@ def test_the_jobs_login_cannot_wipe_its_traces(database: TestDatabase) -> None:
         for table in AUDIT:
             with pytest.raises(errors.InsufficientPrivilege):
                 connection.execute(f"UPDATE {table} SET reason = NULL")
-        for moment in ("now()", "now() - interval '89 days'", "'infinity'", "now() + interval '1 day'"):
+        for moment in ("now()", "now() - interval '89 days'", "'infinity'::timestamptz", "now() + interval '1 day'"):
             with pytest.raises(errors.InvalidParameterValue):
-                connection.execute(f"SELECT certjobs_forget('roster_events', {moment}, 100)")
-        connection.execute("SELECT certjobs_forget('roster_events', now() - interval '91 days', 100)")
-        connection.execute("SELECT certjobs_forget('roster_events', NULL, 100)")
+                connection.execute(f"SELECT certjobs_forget('roster_events', {moment}, {moment}, 100)")
+        ago = "now() - interval '91 days'"
+        with pytest.raises(errors.InvalidParameterValue):
+            connection.execute(f"SELECT certjobs_forget('roster_events', {ago}, now() - interval '90 days', 100)")
+        connection.execute(f"SELECT certjobs_forget('roster_events', {ago}, {ago}, 100)")
+        connection.execute("SELECT certjobs_forget('roster_events', NULL, NULL, 100)")
     assert contents(database) == before

@@ -99,7 +99,7 @@ def test_a_job_without_a_lock(certjobs: Certjobs) -> None:
 
 def test_a_job_that_does_not_exist(certjobs: Certjobs, database: TestDatabase) -> None:
     """A name that no job has and no lock stands under is wrong usage, answered with the jobs there are."""
-    assert "Jobs: expiry-check" in refused(certjobs, database, "expiry-chek").stderr
+    assert "Jobs: expiry-check" in refused(certjobs, database, "expiry-inspection").stderr
 
 
 def test_an_alias_is_the_job(certjobs: Certjobs, database: TestDatabase, dead: Held) -> None:

@@ -27,6 +27,7 @@ Examples:
   certjobs remind --dry-run                      whose coordinators tonight would warn
   certjobs explain HLF-0042                      why one mentor is not listed
   certjobs forecast                              the coming nights
+  certjobs status                                how things stand
   certjobs runs --failed                         what went wrong lately
 
 """ + exits(*ExitCode)
@@ -79,12 +80,13 @@ _MODULES = {
     "reconcile": "night",
     "nightly": "night",
     "force-sync": "force",
-    "retention": "jobs",
+    "prune": "jobs",
     "run": "jobs",
     "runs": "runs",
     "explain": "explain",
     "approve": "guard",
     "unlock": "unlock",
+    "status": "status",
     "forecast": "forecast",
     "demo": "local",
     "simulator": "local",

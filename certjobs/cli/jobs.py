@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
     app.command("expiry-check", epilog=JOB_EXITS)(expiry_check)
     app.command("remind", epilog=JOB_EXITS)(remind)
     app.command("sync", epilog=SYNC_EXITS)(sync)
-    app.command("retention", epilog=JOB_EXITS)(retention)
+    app.command("prune", epilog=JOB_EXITS)(prune)
     app.command("run", epilog=JOB_EXITS)(run)
 
 
@@ -225,25 +225,29 @@ def _watch(heartbeat: Path | None, reason: str | None, *, local: bool, json: boo
     raise typer.Exit(int(watch.watch(request, heartbeat=heartbeat, report=report)))
 
 
-def retention(
+def prune(
     as_of: AsOf = None,
     dry_run: DryRun = False,
     local: Local = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    r"""Delete history older than CERTJOBS_RETENTION_DAYS.
+    r"""Delete history older than CERTJOBS_RETENTION_DAYS, and of what went wrong CERTJOBS_RETENTION_FAILURES_DAYS.
 
-    That is audit, reminders, finished notices and attempts to send them, snoozes, runs and refused sets.
+    That is audit, reminders, finished notices and attempts to send them, operations that are over, snoozes, runs,
+    forecasts and refused sets. What went wrong (runs that failed, ended partial or were abandoned, notices that are
+    dead or unknown, attempts that failed, dead operations, findings, alerts) is kept longer, three times as long where
+    the second setting is unset.
 
-    What is still owed stays, and so does the pause a mentor is in. Where that is unset, nothing is deleted.
+    What is still open stays however old it is, and so do the reminders of a mentor's present expiry date and the pause
+    a mentor is in. Where CERTJOBS_RETENTION_DAYS is unset, nothing is deleted.
 
     \b
     Examples:
-      certjobs retention --dry-run
-      certjobs retention
+      certjobs prune --dry-run
+      certjobs prune
     """
-    carry_out("retention", {}, as_of=as_of, dry_run=dry_run, local=local, json=json, debug=debug)
+    carry_out("prune", {}, as_of=as_of, dry_run=dry_run, local=local, json=json, debug=debug)
 
 
 def run(

@@ -54,10 +54,11 @@ def listed(found: Iterator[Listed], backlog: Backlog, *, limit: int | None, as_j
         for each in found
     )
     render_roster.listed("Operations, newest first", rows, limit=limit, as_json=False)
-    say(*_lengths(backlog))
+    say(*lengths(backlog))
 
 
-def _lengths(backlog: Backlog) -> Iterator[str]:
+def lengths(backlog: Backlog) -> Iterator[str]:
+    """Say how long the queue is, how long its oldest operation has waited, and how fast they go out."""
     dead = f"{backlog.dead} dead"
     if backlog.overtaken:
         dead += f", {backlog.overtaken} of them overtaken since"

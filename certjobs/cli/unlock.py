@@ -39,7 +39,7 @@ def unlock(
     """
     from certjobs import bootstrap, registry
     from certjobs.admin import locks
-    from certjobs.cli import render_status as render
+    from certjobs.cli import render_locks as render
 
     names = bootstrap.job_names(job)
     with administering(local=local, json=json, dry_run=dry_run, reason=reason) as (env, transaction):

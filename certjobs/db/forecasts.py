@@ -26,6 +26,7 @@ _EXPECT = sa.text(
     " VALUES (:night, :job_name, :organisation_id, :number, certjobs_setting('run_id')::uuid)"
     " ON CONFLICT (night, job_name, organisation_id) DO UPDATE"
     " SET expected = EXCLUDED.expected, run_id = EXCLUDED.run_id, created_at = clock_timestamp()"
+    " WHERE forecasts.expected <> EXCLUDED.expected"
 )
 _EXPECTED = sa.text(
     "SELECT expected, created_at FROM forecasts"

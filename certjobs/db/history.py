@@ -9,7 +9,7 @@ import sqlalchemy as sa
 if TYPE_CHECKING:
     from datetime import datetime
 
-_FORGET = sa.text("SELECT certjobs_forget(:table, :before, :limit)")
+_FORGET = sa.text("SELECT certjobs_forget(:table, :before, :failed_before, :limit)")
 
 
 class History:
@@ -26,6 +26,8 @@ class History:
         "roster_events",
         "sync_queue",
         "reconciliation_log",
+        "alerts",
+        "forecasts",
         "scheduler_run_log",
         "guarded_sets",
     )
@@ -33,9 +35,11 @@ class History:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def forget(self, table: str, before: datetime, limit: int) -> int:
-        """Delete what is over and older in one of ``TABLES``, at most ``limit`` rows; return how many it was."""
-        deleted: int = self._connection.execute(
-            _FORGET, {"table": table, "before": before, "limit": limit}
-        ).scalar_one()
+    def forget(self, table: str, before: datetime, failed_before: datetime, limit: int) -> int:
+        """Delete what is over and older in one of ``TABLES``, at most ``limit`` rows; return how many it was.
+
+        What went wrong has to be older than ``failed_before``, all else than ``before``.
+        """
+        values = {"table": table, "before": before, "failed_before": failed_before, "limit": limit}
+        deleted: int = self._connection.execute(_FORGET, values).scalar_one()
         return deleted

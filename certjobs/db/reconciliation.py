@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from certjobs.ports import Listing
 
+# In a dry-run several steps share one transaction, which is when these end.
+_AGAIN = sa.text("DROP TABLE IF EXISTS pg_temp.listing_staging, pg_temp.divergences")
+_FINDINGS_AGAIN = sa.text("DROP TABLE IF EXISTS pg_temp.findings_now")
 _STAGING = sa.text("CREATE TEMPORARY TABLE listing_staging (mentor_ref text, entry text NOT NULL) ON COMMIT DROP")
 _DIVERGENCES = sa.text(
     "CREATE TEMPORARY TABLE divergences (finding text NOT NULL, mentor_id bigint, organisation_id bigint,"
@@ -55,7 +58,7 @@ _LAGGING = sa.text(
     " FROM unnest(CAST(:ids AS bigint[]), CAST(:expiries AS date[])) AS t (mentor_id, certification_expiry)"
 )
 _EXAMPLES = sa.text(
-    "SELECT concat_ws(': ', m.external_ref, l.detail) FROM reconciliation_log l"
+    "SELECT concat_ws(': ', m.external_ref, concat_ws(' ', l.detail, l.done)) FROM reconciliation_log l"
     " LEFT JOIN peer_mentors m ON m.id = l.mentor_id"
     " WHERE l.cleared_at IS NULL AND l.finding = :finding ORDER BY l.id DESC LIMIT :limit"
 )
@@ -142,6 +145,7 @@ class Reconciliation:
 
     def stage(self, pages: Iterable[Sequence[Listing]]) -> int:
         """Copy what the website lists beside the roster, and return how many entries it is."""
+        self._connection.execute(_AGAIN)
         self._connection.execute(_STAGING)
         self._connection.execute(_DIVERGENCES)
         self._connection.execute(_ROOM)
@@ -195,6 +199,7 @@ class Reconciliation:
 
     def begin_findings(self) -> None:
         """Begin to gather what is found in this transaction."""
+        self._connection.execute(_FINDINGS_AGAIN)
         self._connection.execute(_FINDINGS)
 
     def find_divergences(self, *, report_only: bool) -> None:

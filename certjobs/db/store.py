@@ -6,7 +6,6 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 import sqlalchemy as sa
@@ -54,6 +53,7 @@ _OPEN_FENCED = sa.text(
 _UNBOUNDED = sa.text(
     "SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)"
 )
+_SNAPSHOT = sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 _STATEMENT_TIMEOUT = sa.text("SELECT set_config('statement_timeout', :ms, true)")
 
 
@@ -202,8 +202,8 @@ class Store:
 class UnitOfWork(Protocol):
     """Opens a unit of work; see Database and DryDatabase."""
 
-    def __call__(self, *, bulk: bool = False) -> AbstractContextManager[Store]:
-        """Open one; ``bulk`` for work that takes its time over what only it sees."""
+    def __call__(self, *, bulk: bool = False, snapshot: bool = False) -> AbstractContextManager[Store]:
+        """Open one; ``bulk`` for work that takes its time over what only it sees, ``snapshot`` to read one moment."""
 
 
 class Database:
@@ -215,17 +215,39 @@ class Database:
         self._fence = fence
 
     @contextmanager
-    def transaction(self, *, bulk: bool = False) -> Iterator[Store]:
+    def transaction(self, *, bulk: bool = False, snapshot: bool = False) -> Iterator[Store]:
         """Open a unit of work; it commits when the block ends and rolls back when the block raises.
 
-        ``bulk`` lets its statements, and the pauses between them, take as long as they need. Raises LockHeld when
-        another run has taken over the lock: then nothing of this unit of work is written.
+        ``bulk`` lets its statements, and the pauses between them, take as long as they need. With ``snapshot`` it sees
+        one moment, however many statements read it, and can write nothing; not for a run that holds a lock. Raises
+        LockHeld when another run has taken over the lock: then nothing of this unit of work is written.
         """
         with translated_errors(), self._engine.connect() as connection, connection.begin():
+            if snapshot:
+                connection.execute(_SNAPSHOT)
             _open(connection, self._attribution, self._fence)
             if bulk:
                 connection.execute(_UNBOUNDED)
             yield Store(connection)
+
+
+class _Patience:
+    """How long a dry-run may go on: so long from the first statement that may make others wait."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.until = time.monotonic() + DRY_RUN_SECONDS
+
+    def begin(self) -> None:
+        """Begin to count, unless it has begun."""
+        if not self.begun:
+            self.begun = True
+            self.until = time.monotonic() + DRY_RUN_SECONDS
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left."""
+        return max(0.0, self.until - time.monotonic())
 
 
 class DryDatabase:
@@ -235,45 +257,47 @@ class DryDatabase:
     is refused.
     """
 
-    def __init__(self, connection: sa.Connection, attribution: Attribution, deadline: float | None = None) -> None:
+    def __init__(self, connection: sa.Connection, attribution: Attribution, patience: _Patience | None = None) -> None:
         self._connection = connection
         self._attribution = attribution
-        self._deadline = time.monotonic() + DRY_RUN_SECONDS if deadline is None else deadline
+        self._patience = patience or _Patience()
 
     def part(self, attribution: Attribution) -> DryDatabase:
-        """Return the same transaction, with the same deadline, for another run's units of work."""
-        return DryDatabase(self._connection, attribution, self._deadline)
+        """Return the same transaction, as long as it may go on, for another run's units of work."""
+        return DryDatabase(self._connection, attribution, self._patience)
 
     @contextmanager
-    def transaction(self, *, bulk: bool = False) -> Iterator[Store]:
+    def transaction(self, *, bulk: bool = False, snapshot: bool = False) -> Iterator[Store]:  # noqa: ARG002 - as live
         """Open a unit of work as a savepoint.
 
-        The time of ``bulk`` work counts from its ``begin_changes``. Raises DryRunExpired once the dry-run has held its
-        locks for as long as it may.
+        The time of ``bulk`` work that comes first counts from its ``begin_changes``. A ``snapshot`` cannot be had in
+        here: it reads what there is, and what the dry-run has done by then. Raises DryRunExpired once the dry-run has
+        held its locks for as long as it may.
         """
-        if time.monotonic() >= self._deadline:
-            raise _expired()
+        free = bulk and not self._patience.begun
+        if not free:
+            self._patience.begin()
+            if not self._patience.left:
+                raise _expired()
         try:
             with translated_errors(), self._connection.begin_nested():
-                if bulk:
-                    self._deadline = inf
+                if free:
                     self._connection.execute(_UNBOUNDED)
                 else:
                     self._bound_statements()
                 _open(self._connection, self._attribution)
                 yield Store(self._connection, self._begin_changes)
         except StatementFailed as exc:
-            if time.monotonic() >= self._deadline:
+            if self._patience.begun and not self._patience.left:
                 raise _expired() from exc
             raise
 
     def _begin_changes(self) -> None:
-        self._deadline = time.monotonic() + DRY_RUN_SECONDS
+        self._patience.begin()
         self._bound_statements()
 
     def _bound_statements(self) -> None:
-        left = max(0.0, self._deadline - time.monotonic())
-        self._connection.execute(_STATEMENT_TIMEOUT, {"ms": f"{int(left * 1000) + 1}"})
+        self._connection.execute(_STATEMENT_TIMEOUT, {"ms": f"{int(self._patience.left * 1000) + 1}"})
 
 
 def _expired() -> DryRunExpired:

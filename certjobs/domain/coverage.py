@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 # The jobs that every night has to see through, in their order; ``nightly`` runs them, each with a row of its own.
 NIGHTLY = ("expiry-check", "remind", "sync", "reconcile")
 
+# Which count of a job the table ``forecasts`` tells of.
+FORETOLD: Mapping[str, str] = {"expiry-check": "paused", "remind": "reminders"}
+
 # Of a job's counts: what there was to do, and what became of it. The first name stands for what is counted from causes.
 _EQUATIONS: Mapping[str, Sequence[tuple[str, str, Mapping[str, str]]]] = {
     "expiry-check": (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from certjobs.domain.coverage import NIGHTLY, equations
@@ -22,7 +22,6 @@ from certjobs.jobs.nights import ONE_DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import date
 
     from certjobs.db.store import Store
     from certjobs.domain.outcome import Outcome, Report
@@ -75,7 +74,7 @@ def gather(ctx: JobContext[NightlyOptions], reports: Sequence[Report], outcome: 
                 each["mentor_ref"],
                 each["organisation"],
                 each["chapter"],
-                each["certification_expiry"],
+                date.fromisoformat(each["certification_expiry"]),
                 each["notices"],
                 names.get(each["mentor_ref"]),
             )
@@ -111,7 +110,7 @@ def _step(report: Report) -> Step:
 
 def _coming(group: Group) -> ComingNight:
     (night,) = group.name
-    return ComingNight(cast("date", night), group.reminders, group.pauses, group.guarded)
+    return ComingNight(cast(date, night), group.reminders, group.pauses, group.guarded)
 
 
 def _missed(each: Mapping[str, Any]) -> Missed:

@@ -79,8 +79,12 @@ class NightlyOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class RetentionOptions:
-    """``retention_days``: how long history is kept (None: for ever); ``rows``: deleted in one transaction."""
+class PruneOptions:
+    """``retention_days``: how long history is kept (None: for ever); ``rows``: deleted in one transaction.
+
+    ``retention_failures_days``: how long what went wrong is kept (None: three times as long).
+    """
 
     retention_days: int | None = None
+    retention_failures_days: int | None = None
     rows: int = 10_000

@@ -11,10 +11,13 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the indexes."""
+    """Add the indexes, then the function that deletes history by two ages."""
     run_sql("by_hand_tables.v1")
+    run_sql("retention.v5")
 
 
 def downgrade() -> None:
-    """Remove them."""
+    """Remove them, and let the one age count for all again."""
     run_sql("by_hand.down.v1")
+    run_sql("retention.v4")
+    run_sql("retention.down.v5")

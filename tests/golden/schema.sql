@@ -399,7 +399,7 @@ CREATE FUNCTION public.certjobs_expired(certification_expiry date, today date) R
 
 COMMENT ON FUNCTION public.certjobs_expired(certification_expiry date, today date) IS 'Whether days_left is negative; null, hence not expired, for a mentor who never had a certification.';
 
-CREATE FUNCTION public.certjobs_forget(p_table text, p_before timestamp with time zone, p_limit integer) RETURNS bigint
+CREATE FUNCTION public.certjobs_forget(p_table text, p_before timestamp with time zone, p_failed_before timestamp with time zone, p_limit integer) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
@@ -410,20 +410,31 @@ BEGIN
     IF p_before > clock_timestamp() - interval '90 days' THEN
         RAISE EXCEPTION 'History younger than 90 days is kept.' USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    IF p_failed_before > p_before THEN
+        RAISE EXCEPTION 'What went wrong is not kept shorter than the rest.' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     CASE p_table
     WHEN 'notifications' THEN
+        -- Who was told of a cause is known as long as another recipient of it may still be: a dead notice can be tried again.
         DELETE FROM public.notifications d
          WHERE d.id IN (SELECT n.id FROM public.notifications n
                          WHERE n.created_at < p_before
                            AND coalesce(n.sent_at, n.created_at) < p_before
                            AND n.status NOT IN ('pending', 'sending', 'failed')
+                           AND (n.status NOT IN ('dead', 'unknown')
+                                OR n.created_at < p_failed_before
+                                   AND coalesce(n.sent_at, n.created_at) < p_failed_before)
                            AND NOT EXISTS (SELECT 1 FROM public.notifications other
                                             WHERE other.mentor_id = n.mentor_id
                                               AND other.kind = n.kind
                                               AND other.certification_expiry = n.certification_expiry
                                               AND other.threshold_day IS NOT DISTINCT FROM n.threshold_day
                                               AND other.pause_ordinal IS NOT DISTINCT FROM n.pause_ordinal
-                                              AND other.status IN ('pending', 'sending', 'failed'))
+                                              AND (other.status IN ('pending', 'sending', 'failed')
+                                                   OR other.status IN ('dead', 'unknown')
+                                                      AND NOT (other.created_at < p_failed_before
+                                                               AND coalesce(other.sent_at, other.created_at)
+                                                                   < p_failed_before)))
                          LIMIT p_limit);
     WHEN 'mentor_status_events' THEN
         DELETE FROM public.mentor_status_events d
@@ -444,7 +455,9 @@ BEGIN
                          LIMIT p_limit);
     WHEN 'reminder_dispatch_log' THEN
         DELETE FROM public.reminder_dispatch_log d
-         WHERE d.id IN (SELECT l.id FROM public.reminder_dispatch_log l WHERE l.occurred_at < p_before LIMIT p_limit);
+         WHERE d.id IN (SELECT l.id FROM public.reminder_dispatch_log l
+                         WHERE l.occurred_at < p_before AND (l.outcome = 'sent' OR l.occurred_at < p_failed_before)
+                         LIMIT p_limit);
     WHEN 'cert_expiry_reminders' THEN
         -- What is ahead of its expiry date would be told again.
         DELETE FROM public.cert_expiry_reminders d
@@ -469,23 +482,59 @@ BEGIN
         DELETE FROM public.roster_events d
          WHERE d.id IN (SELECT e.id FROM public.roster_events e WHERE e.occurred_at < p_before LIMIT p_limit);
     WHEN 'sync_queue' THEN
-        -- What is dead for a mentor still counts: it is not sent again by itself.
+        -- What is dead for a mentor who is there still counts, until something later has taken its place: it is not sent
+        -- again by itself. What took its place stays as long as it does, or it would count again; and the older goes first.
         DELETE FROM public.sync_queue d
          WHERE d.id IN (SELECT q.id FROM public.sync_queue q
                          WHERE q.created_at < p_before AND q.finished_at < p_before
-                           AND (q.status IN ('done', 'superseded')
+                           AND (q.status = 'superseded'
+                                OR q.status = 'done'
+                                   AND NOT EXISTS (SELECT 1 FROM public.sync_queue dead
+                                                    WHERE dead.mentor_id = q.mentor_id AND dead.id < q.id
+                                                      AND dead.status = 'dead'
+                                                      AND NOT coalesce(dead.created_at < p_failed_before
+                                                                       AND dead.finished_at < p_failed_before, false))
                                 OR q.status = 'dead'
-                                   AND NOT EXISTS (SELECT 1 FROM public.peer_mentors m WHERE m.id = q.mentor_id))
+                                   AND q.created_at < p_failed_before AND q.finished_at < p_failed_before
+                                   AND (NOT EXISTS (SELECT 1 FROM public.peer_mentors m WHERE m.id = q.mentor_id)
+                                        OR EXISTS (SELECT 1 FROM public.sync_queue later
+                                                    WHERE later.mentor_id = q.mentor_id AND later.id > q.id
+                                                      AND later.status <> 'superseded')))
+                         ORDER BY q.id
                          LIMIT p_limit);
     WHEN 'reconciliation_log' THEN
         DELETE FROM public.reconciliation_log d
          WHERE d.id IN (SELECT l.id FROM public.reconciliation_log l
-                         WHERE l.created_at < p_before AND l.cleared_at < p_before
+                         WHERE l.created_at < p_failed_before AND l.cleared_at < p_failed_before
                          LIMIT p_limit);
+    WHEN 'alerts' THEN
+        DELETE FROM public.alerts d
+         WHERE d.id IN (SELECT a.id FROM public.alerts a
+                         WHERE a.first_seen_at < p_failed_before AND a.cleared_at < p_failed_before
+                           AND coalesce(a.last_sent_at, a.first_seen_at) < p_failed_before
+                         LIMIT p_limit);
+    WHEN 'forecasts' THEN
+        DELETE FROM public.forecasts d
+         WHERE (d.night, d.job_name, d.organisation_id) IN
+               (SELECT f.night, f.job_name, f.organisation_id
+                  FROM public.forecasts f
+                 WHERE f.night < p_before::date AND f.created_at < p_before
+                 LIMIT p_limit);
     WHEN 'scheduler_run_log' THEN
+        -- A run that began others stays as long as one of them does.
         DELETE FROM public.scheduler_run_log d
          WHERE d.run_id IN (SELECT r.run_id FROM public.scheduler_run_log r
                              WHERE r.started_at < p_before AND r.finished_at < p_before AND r.status <> 'running'
+                               AND (r.status IN ('succeeded', 'skipped')
+                                    OR r.started_at < p_failed_before AND r.finished_at < p_failed_before)
+                               AND NOT EXISTS (SELECT 1 FROM public.scheduler_run_log child
+                                                WHERE child.parent_run_id = r.run_id
+                                                  AND NOT coalesce(
+                                                      child.started_at < p_before AND child.finished_at < p_before
+                                                      AND child.status <> 'running'
+                                                      AND (child.status IN ('succeeded', 'skipped')
+                                                           OR child.started_at < p_failed_before
+                                                              AND child.finished_at < p_failed_before), false))
                              LIMIT p_limit);
     WHEN 'guarded_sets' THEN
         DELETE FROM public.guarded_sets d
@@ -1730,8 +1779,8 @@ GRANT ALL ON FUNCTION public.certjobs_days_left(certification_expiry date, today
 
 GRANT ALL ON FUNCTION public.certjobs_expired(certification_expiry date, today date) TO certjobs_job;
 
-REVOKE ALL ON FUNCTION public.certjobs_forget(p_table text, p_before timestamp with time zone, p_limit integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.certjobs_forget(p_table text, p_before timestamp with time zone, p_limit integer) TO certjobs_job;
+REVOKE ALL ON FUNCTION public.certjobs_forget(p_table text, p_before timestamp with time zone, p_failed_before timestamp with time zone, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.certjobs_forget(p_table text, p_before timestamp with time zone, p_failed_before timestamp with time zone, p_limit integer) TO certjobs_job;
 
 GRANT ALL ON FUNCTION public.certjobs_furthest_day(today date, thresholds integer[]) TO certjobs_job;
 

@@ -8,7 +8,7 @@ WITH who AS MATERIALIZED (
      CROSS JOIN (SELECT CAST(:day AS date) AS day) p
      WHERE m.id = :mentor_id
 ), audit AS MATERIALIZED (
-    -- Since when everything is written down, and the first that is written of this mentor. Of these two tables retention takes
+    -- Since when everything is written down, and the first that is written of this mentor. Of these two tables prune takes
     -- whatever is old, and nothing else.
     SELECT least((SELECT e.occurred_at FROM certification_events e ORDER BY e.id LIMIT 1),
                  (SELECT e.occurred_at FROM roster_events e WHERE e.entity <> 'organisation' ORDER BY e.id LIMIT 1)) AS began,

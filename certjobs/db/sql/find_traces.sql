@@ -1,5 +1,5 @@
 -- What the database alone shows to be wrong: told twice, paused twice, stuck, never finished, nights missed. What cannot be
--- put right any more stays found for a week. nights: of which jobs, from their first success on; today: the night's date.
+-- put right any more stays found for a week, back. Nights are those of the jobs since their first run; today: tonight.
 WITH told AS (
     SELECT DISTINCT ON (l.mentor_id, l.kind, l.certification_expiry, l.threshold_day, l.coordinator_id)
            l.mentor_id, l.certification_expiry,
@@ -60,13 +60,14 @@ WITH told AS (
       FROM (SELECT j.job_name,
                    (SELECT coalesce(r.as_of, (r.started_at AT TIME ZONE CAST(:time_zone AS text))::date)
                       FROM scheduler_run_log r
-                     WHERE r.job_name = j.job_name AND r.status = 'succeeded'
+                     WHERE r.job_name = j.job_name
                      ORDER BY r.started_at
                      LIMIT 1) AS first
               FROM unnest(CAST(:jobs AS text[])) AS j (job_name)) f
      CROSS JOIN LATERAL generate_series(greatest(f.first, CAST(:today AS date) - CAST(:back AS interval)),
                                         CAST(:today AS date) - 1, interval '1 day') AS n (night)
-     WHERE NOT EXISTS (SELECT 1 FROM success s WHERE s.job_name = f.job_name AND s.night = n.night::date)
+     WHERE f.first IS NOT NULL
+       AND NOT EXISTS (SELECT 1 FROM success s WHERE s.job_name = f.job_name AND s.night = n.night::date)
 )
 INSERT INTO findings_now (finding, mentor_id, certification_expiry_date, detail)
 SELECT 'duplicate', t.mentor_id, t.certification_expiry, t.detail FROM told t
