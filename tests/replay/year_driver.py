@@ -145,7 +145,7 @@ class Year:
       what somebody made of it, and what the rule wanted at some moment since.
     - ``edited``: whom somebody listed or took off since a night last ran. ``changed``: to whom something else was done;
       ``changed_there``: whose entry came or went, or who came from others.
-    - ``settled``: whether the last night that ran ended well and undisturbed.
+    - ``settled``: whether the last night that ran ended well and undisturbed; ``at_rest``: whether nothing is left.
     - ``given_up``: how many operations there are about each who is missing for want of an entry.
     - ``misled``: while the listing's pages lead astray, which a run may call a failure.
     - ``seen``: what happened, for whoever wants to know that it did. ``rules``: what the rule wanted last.
@@ -161,6 +161,7 @@ class Year:
     changed: set[str] = field(default_factory=set)
     changed_there: set[str] = field(default_factory=set)
     settled: bool = False
+    at_rest: bool = False
     given_up: dict[str, int] = field(default_factory=dict)
     strangers: int = 0
     misled: bool = False
@@ -224,7 +225,7 @@ class Year:
         self._check_events(day, events)
         self._check_states(day)
         self._check_foreign(day)
-        if again and not day.missed and day.trouble is None:
+        if again and not day.missed and self.at_rest:
             self._again_is_nothing(day)
 
     def _a_day_passes(self) -> None:
@@ -381,6 +382,7 @@ class Year:
                 self.memory.fail(day.day, f"nothing went wrong, and yet: {codes}")
             self._check_site_in_trouble(day, surely)
         self.settled = codes.well(partial) and day.trouble is None
+        self.at_rest = codes.well()
         self.edited.clear()
         self.changed.clear()
         self.changed_there.clear()
