@@ -57,6 +57,12 @@ FINDINGS = """
     WHERE (finding.id > %s OR finding.id <= %s AND finding.cleared_at IS NULL)
     AND finding.finding IN ('missing', 'extra')
 """
+LAGGING = """
+    SELECT mentor.external_ref
+    FROM reconciliation_log AS finding
+    JOIN peer_mentors AS mentor ON mentor.id = finding.mentor_id
+    WHERE finding.id > %s AND finding.finding = 'lagging'
+"""
 UNKNOWN = "SELECT count(*) > 0 FROM reconciliation_log WHERE finding = 'unknown'"
 QUEUED = """
     SELECT operation.id, operation.status
@@ -367,6 +373,7 @@ class Year:
             codes = self._mass(day, codes, surely)
         self._check_codes(day, codes)
         self._check_ledger(day, dispatched)
+        self._check_lagging(day, latest)
         assert len(self._rows()) == entries, "a night has made or deleted an entry"
         partial = ("sync", "reconcile") if missing(day.expected) else ()
         if self.strangers:
@@ -421,6 +428,7 @@ class Year:
     def _job(self, job: str, day: date, *options: str) -> Result:
         env = self.portal.env | {
             "CERTJOBS_NOTIFY_CHANNEL": "console",
+            "CERTJOBS_PUBLIC_SITE_URL": f"{self.portal.simulator.url}/",
             "CERTJOBS_SYNC_CONCURRENCY": "1",
             "CERTJOBS_SYNC_BATCH_SIZE": "7",
         }
@@ -513,6 +521,13 @@ class Year:
         """Return the findings about mentors that are newer than one, and those before another that are not over."""
         rows = self.connection.execute(FINDINGS, [newer_than, not_over_before])
         return {(str(ref), str(kind)) for _, kind, ref in rows}
+
+    def _check_lagging(self, day: Day, latest: int) -> None:
+        """Nobody is said to be shown for too long whom nobody made so: the public view follows within its lag."""
+        lagging = {str(ref) for (ref,) in self.connection.execute(LAGGING, [latest])}
+        unfounded = lagging - self.edited.keys()
+        if unfounded:
+            self.memory.fail(day.day, "said to be shown for too long, and the public view has long followed", unfounded)
 
     def _check_given_up(self, day: Day) -> None:
         """What is dead for want of an entry is not queued again while nothing about the mentor changes."""
