@@ -27,6 +27,7 @@ STRETCH = (2, 8)
 ENOUGH_TO_HIDE = 32
 ENOUGH_TO_DO = 2  # operations on a night of trouble
 SOON = 30
+EDGES = (0, 6, 7, 8, 14, 15, 30, 31)  # days left
 
 
 @dataclass
@@ -172,7 +173,7 @@ class Chance:
             if left is None:
                 choices.append((0.01, lambda: self._addition(ref, day)))
         if latest is not None and latest.withdrawn_on is None and left is not None and left <= SOON:
-            choices.append((0.02, lambda: Event("renewed", ref, latest.ref, self._until(max(day, latest.expires_on)))))
+            choices.append((0.02, lambda: Event("renewed", ref, latest.ref, self._until(day, after=latest.expires_on))))
             choices.append((0.01, lambda: self._addition(ref, day)))
         if latest is not None and latest.withdrawn_on is None and left is not None and left > 0:
             choices.append((0.0007 * self.busy, lambda: Event("withdrawn", ref, latest.ref)))
@@ -191,8 +192,13 @@ class Chance:
         number = len(self.world.people[ref].certifications) + 1
         return Event("added", ref, f"C-{ref}-{number}", self._until(day))
 
-    def _until(self, day: date) -> date:
-        return day + timedelta(days=self._dice.randint(3, 60 if self.busy > 1 else 200))
+    def _until(self, day: date, after: date | None = None) -> date:
+        """Throw for a last valid day: often one on which a threshold begins or ends to cover it, if that is later."""
+        edges = [day + timedelta(days=left) for left in EDGES if after is None or day + timedelta(days=left) > after]
+        if edges and self._dice.random() < 0.4:
+            return self._dice.choice(edges)
+        later = day if after is None else max(day, after)
+        return later + timedelta(days=self._dice.randint(3, 60 if self.busy > 1 else 200))
 
     def _assignment(self, ref: str) -> Event:
         desks = self._dice.sample(COORDINATORS, self._dice.choice((0, 1, 2)))
