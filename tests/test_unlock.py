@@ -108,6 +108,13 @@ def test_an_alias_is_the_job(certjobs: Certjobs, database: TestDatabase, dead: H
     assert locks(database) == 0
 
 
+def test_a_lock_under_a_name_the_job_had(certjobs: Certjobs, database: TestDatabase, dead: Held) -> None:
+    """A lock that a version took which called the job otherwise is found by the name the job has now."""
+    database.execute("UPDATE job_lock SET job_name = 'retention'")
+    assert unlocked(certjobs, job="prune")["run_id"] == str(dead.run_id)
+    assert locks(database) == 0
+
+
 def test_a_dry_run_only_shows(certjobs: Certjobs, database: TestDatabase, dead: Held) -> None:
     """--dry-run shows who holds the lock and changes nothing."""
     before = dump(database)
@@ -195,6 +202,19 @@ def test_what_a_dead_owner_had_in_hand(certjobs: Certjobs, database: TestDatabas
         ("notice", "A", "pause"),
         ("operation", "B", "remove"),
     ]
+
+
+def test_of_much_in_hand_the_first_are_named(certjobs: Certjobs, database: TestDatabase, dead: Held) -> None:
+    """A person sees twenty items and how many there are; the document names all."""
+    database.execute(
+        "INSERT INTO sync_queue (mentor_id, organisation_id, operation, status, triggered_by_event, actor,"
+        " claimed_by_run) SELECT n, 1, 'remove', 'processing', 'paused', 'x', %s FROM generate_series(1, 23) AS n",
+        dead.run_id,
+    )
+    said = certjobs("unlock", JOB, *WHY, "--dry-run").stdout
+    assert "It has 23 operations in hand." in " ".join(said.split())
+    assert "These are the first 20 of 23" in said
+    assert len(unlocked(certjobs)["in_hand"]) == 23
 
 
 def test_a_stale_owner_neither_writes_nor_sends(forked: Forked, certjobs: Certjobs, database: TestDatabase) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from certjobs.admin.status import NIGHTS
 from certjobs.cli.output import document, say, table
 from certjobs.cli.render_queue import lengths
+from certjobs.domain.durations import written
 from certjobs.domain.text import counted, lasted, printable
 from certjobs.errors import ExitCode
 
@@ -45,7 +46,7 @@ def _overdue(found: Status) -> str | None:
             named.append(f"{each.job}, which never succeeded")
         else:
             named.append(f"{each.job} since {_moment(last + found.max_age)}, last succeeded {_moment(last)}")
-    return f"Overdue, with no success in the last {lasted(found.max_age.total_seconds())}: {'; '.join(named)}."
+    return f"Overdue, with no success in the last {written(found.max_age)}: {'; '.join(named)}."
 
 
 def _document(found: Status, message: str | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 LONGEST = timedelta(days=36_500)
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_UNITS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
 _WRITTEN = re.compile(rf"([0-9]{{1,10}})([{''.join(_UNITS)}])")
 
 
@@ -19,8 +19,15 @@ def parse_duration(text: str) -> timedelta:
     if found is None:
         msg = f"{text[:40]!r} is no length of time: write a whole number and s, m, h or d, as 26h, 90m or 2d"
         raise ValueError(msg)
-    length = timedelta(**{_UNITS[found[2]]: int(found[1])})
-    if not timedelta() < length <= LONGEST:
-        msg = f"{text} is {'no time at all' if not length else 'more than a hundred years'}"
+    seconds = int(found[1]) * _UNITS[found[2]]
+    if not 0 < seconds <= LONGEST.total_seconds():
+        msg = f"{text} is {'more than a hundred years' if seconds else 'no time at all'}"
         raise ValueError(msg)
-    return length
+    return timedelta(seconds=seconds)
+
+
+def written(length: timedelta) -> str:
+    """Return a length of whole seconds as it is written, in hours or in the largest unit that says it exactly."""
+    seconds = int(length.total_seconds())
+    unit = next(unit for unit in ("h", "m", "s") if seconds % _UNITS[unit] == 0)
+    return f"{seconds // _UNITS[unit]}{unit}"

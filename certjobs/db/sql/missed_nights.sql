@@ -8,9 +8,11 @@ SELECT j.job_name, n.night
  CROSS JOIN LATERAL (SELECT each::date AS night
                        FROM generate_series(
                            CAST(:first AS timestamp), CAST(:last AS timestamp), interval '1 day') AS each) n
+  LEFT JOIN LATERAL (SELECT r.started_at FROM scheduler_run_log r
+                      WHERE r.job_name = j.job_name AND r.status = 'succeeded'
+                        AND r.started_at >= n.night::timestamp AT TIME ZONE CAST(:zone AS text)
+                        AND r.started_at < (n.night + 1)::timestamp AT TIME ZONE CAST(:zone AS text)
+                      LIMIT 1) good ON true
  WHERE n.night >= (began.started_at AT TIME ZONE CAST(:zone AS text))::date
-   AND NOT EXISTS (SELECT 1 FROM scheduler_run_log r
-                    WHERE r.job_name = j.job_name AND r.status = 'succeeded'
-                      AND r.started_at >= n.night::timestamp AT TIME ZONE CAST(:zone AS text)
-                      AND r.started_at < (n.night + 1)::timestamp AT TIME ZONE CAST(:zone AS text))
+   AND good.started_at IS NULL
  ORDER BY j.position, n.night
