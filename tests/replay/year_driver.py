@@ -361,7 +361,7 @@ class Year:
     def _night(self, day: Day, dispatched: int) -> None:
         """Let the night run, with its trouble, and hold what came of it against the oracle."""
         latest, entries = self._number(LAST_FINDING), len(self._rows())
-        known = self._findings(latest, latest)
+        known, listed = self._findings(latest, latest), len(self.portal.listed())
         surely = {ref: shown for ref, shown in self.edited.items() if ref not in self.changed | day.expected.paused}
         faults = self._goes_wrong(day.trouble)
         self.misled = day.trouble is not None and day.trouble.misleads
@@ -371,13 +371,11 @@ class Year:
         self._note(day, codes, befell=any(each.used for each in faults))
         if any(each.kind in MASS for each in day.events) or codes.of("reconcile") == REFUSED:
             codes = self._mass(day, codes, surely)
-        self._check_codes(day, codes)
+        self._check_codes(day, codes, min(listed, len(self.portal.listed())))
         self._check_ledger(day, dispatched)
         self._check_lagging(day, latest)
         assert len(self._rows()) == entries, "a night has made or deleted an entry"
         partial = ("sync", "reconcile") if missing(day.expected) else ()
-        if self.strangers:
-            partial = (*partial, "reconcile")
         if codes.well(partial) and not (day.trouble and day.trouble.lasting):
             self._check_site(day)
             self._check_findings(day, codes, known, self._findings(latest), surely)
@@ -465,8 +463,11 @@ class Year:
 
     # What must be so after it.
 
-    def _check_codes(self, day: Day, codes: Codes) -> None:
-        """Pauses and reminders do not depend on the portal; what does may end badly where that is in trouble."""
+    def _check_codes(self, day: Day, codes: Codes, fewest: int) -> None:
+        """Pauses and reminders do not depend on the portal; what does may end badly where that is in trouble.
+
+        ``fewest``: how many entries the listing had, before the night or after it.
+        """
         allowed: dict[str, set[int]] = {step: {DONE} for step in STEPS}
         if day.trouble is not None:
             allowed["sync"] = allowed["reconcile"] = {DONE, PARTIAL, UNREACHABLE, REJECTED}
@@ -474,10 +475,10 @@ class Year:
                 allowed["sync"] = {DONE, PARTIAL} if missing(day.expected) else {DONE}
                 if self.reconciles:
                     allowed["reconcile"] = {FAILED} if day.trouble.misleads else {UNREACHABLE, PARTIAL}
+                if fewest <= PAGE:  # there is no second page for anything to befall
+                    allowed["reconcile"] = allowed["reconcile"] | {DONE}
         elif missing(day.expected):
             allowed["sync"] = allowed["reconcile"] = {DONE, PARTIAL}
-        if self.strangers:
-            allowed["reconcile"] = allowed["reconcile"] | {PARTIAL}
         for step, code in codes.steps.items():
             if code not in allowed[step]:
                 expected = f"not one of {sorted(allowed[step])}; open: {self.connection.execute(OPEN).fetchall()}"
