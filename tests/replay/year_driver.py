@@ -362,7 +362,7 @@ class Year:
         """Let the night run, with its trouble, and hold what came of it against the oracle."""
         latest, entries = self._number(LAST_FINDING), len(self._rows())
         known, listed = self._findings(latest, latest), len(self.portal.listed())
-        surely = {ref: shown for ref, shown in self.edited.items() if ref not in self.changed | day.expected.paused}
+        surely = self._surely_edited(day)
         faults = self._goes_wrong(day.trouble)
         self.misled = day.trouble is not None and day.trouble.misleads
         codes = self._run(day.day)
@@ -385,12 +385,17 @@ class Year:
         else:
             if day.trouble is None:
                 self.memory.fail(day.day, f"nothing went wrong, and yet: {codes}")
-            self._check_site_in_trouble(day, surely)
+            self._check_site_in_trouble(day, codes, surely)
         self.settled = codes.well(partial) and day.trouble is None
         self.at_rest = codes.well()
         self.edited.clear()
         self.changed.clear()
         self.changed_there.clear()
+
+    def _surely_edited(self, day: Day) -> dict[str, bool]:
+        """Return whom somebody listed or took off while nothing of ours was on its way about them."""
+        excluded = self.changed | day.expected.paused
+        return {ref: shown for ref, shown in self.edited.items() if self.settled and ref not in excluded}
 
     def _note(self, day: Day, codes: Codes, *, befell: bool) -> None:
         trouble = f", trouble: {day.trouble.name}, which befell {'it' if befell else 'nothing'}" if day.trouble else ""
@@ -526,7 +531,7 @@ class Year:
     def _check_lagging(self, day: Day, latest: int) -> None:
         """Nobody is said to be shown for too long whom nobody made so: the public view follows within its lag."""
         lagging = {str(ref) for (ref,) in self.connection.execute(LAGGING, [latest])}
-        unfounded = lagging - self.edited.keys()
+        unfounded = {ref for ref in lagging if self.since[ref] == {False}}
         if unfounded:
             self.memory.fail(day.day, "said to be shown for too long, and the public view has long followed", unfounded)
 
@@ -570,7 +575,7 @@ class Year:
         if self.strangers and not self._number(UNKNOWN):
             self.memory.fail(day.day, "an entry that nobody has is not reported")
 
-    def _check_site_in_trouble(self, day: Day, surely: Mapping[str, bool]) -> None:
+    def _check_site_in_trouble(self, day: Day, codes: Codes, surely: Mapping[str, bool]) -> None:
         """Nobody is shown, or not, as the rule never wanted them and nobody made them since a night last ended well."""
         expected = day.expected
         ours = {ref: listed for ref, listed in expected.wanted.items() if ref not in expected.absent}
@@ -578,7 +583,7 @@ class Year:
         wrong = {ref for ref, shown in accepted.items() if shown not in self.since[ref]}
         if wrong:
             self.memory.fail(day.day, "the website shows what nobody ever wanted", wrong)
-        if self.reconciles and day.trouble is not None and day.trouble.of_reading:
+        if codes.of("reconcile") != DONE and day.trouble is not None and day.trouble.of_reading:
             mended = {ref for ref, shown in surely.items() if ref in accepted and accepted[ref] != shown}
             if mended:
                 self.memory.fail(day.day, "mended though the listing could not be read to its end", mended)
