@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 FAILED, PARTIAL, UNREACHABLE, REJECTED = 1, 3, 69, 77
 STEPS = ("expiry-check", "remind", "sync", "reconcile")
 A_DAY = 24 * 60 * 60
+APPROVED_FOR = 2 * ONE_DAY
 PAGE = 20  # entries, so that the listing has several pages
 WHY = ("--reason", "replay")
 CLIENT = "certjobs.adapters.dataverse.client"
@@ -153,6 +154,7 @@ class Year:
       ``changed_there``: whose entry came or went, or who came from others.
     - ``settled``: whether the last night that ran ended well and undisturbed; ``at_rest``: whether nothing is left.
     - ``given_up``: how many operations there are about each who is missing for want of an entry.
+    - ``approved_on``: when a person last let the guard's set through, which counts for 48 hours.
     - ``misled``: while the listing's pages lead astray, which a run may call a failure.
     - ``seen``: what happened, for whoever wants to know that it did. ``rules``: what the rule wanted last.
     """
@@ -171,6 +173,7 @@ class Year:
     given_up: dict[str, int] = field(default_factory=dict)
     strangers: int = 0
     misled: bool = False
+    approved_on: date | None = None
     seen: list[str] = field(default_factory=list)
     rules: dict[str, bool] = field(default_factory=dict)
 
@@ -452,7 +455,8 @@ class Year:
         many = len(lost) > 25 and len(lost) > active / 5
         if not self.reconciles:
             return codes
-        if many and codes.of("reconcile") != REFUSED:
+        approved = self.approved_on is not None and day.day - self.approved_on < APPROVED_FOR
+        if many and not approved and codes.of("reconcile") != REFUSED:
             self.memory.fail(day.day, f"{len(lost)} of {active} are missing, and the guard lets it pass: {codes}")
         if codes.of("reconcile") != REFUSED:
             return codes
@@ -464,6 +468,7 @@ class Year:
         assert pending, "a refused run must store what it refused"
         for (guarded,) in pending:
             self._do("approve", str(guarded), *WHY)
+        self.approved_on = day.day
         return Codes({**codes.steps, "reconcile": self._job("reconcile", day.day).exit_code})
 
     # What must be so after it.
