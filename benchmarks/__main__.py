@@ -17,6 +17,7 @@ from benchmarks import server
 from benchmarks.delivering import delivering
 from benchmarks.importing import importing
 from benchmarks.pausing import pausing
+from benchmarks.reconciling import reconciling
 from benchmarks.reminding import LARGEST, reminding
 from benchmarks.starting import empty_run, start
 from benchmarks.syncing import syncing
@@ -25,8 +26,9 @@ from benchmarks.watching import watching
 if TYPE_CHECKING:
     from benchmarks.figures import Figure
 
-ALL = "start,pause,remind,deliver,sync,watch,import"
+ALL = "start,pause,remind,deliver,sync,watch,reconcile,import"
 SIZES = "100000,1000000,5000000"
+LISTED = "100000,1000000"
 
 
 def measure(options: argparse.Namespace) -> list[Figure]:
@@ -59,6 +61,10 @@ def measure(options: argparse.Namespace) -> list[Figure]:
         if "watch" in asked:
             _say(f"watch: {options.changes} changes")
             figures += watching(address, options.changes)
+        if "reconcile" in asked:
+            _say(f"reconcile: {options.listed} rows")
+            rows = [int(number) for number in options.listed.split(",")]
+            figures += reconciling(address, rows, max(1, options.rounds // 3))
         if "import" in asked:
             _say(f"import: {options.rows} rows")
             figures += importing(address, options.rows, Path(directory))
@@ -91,6 +97,7 @@ def main() -> None:
     parser.add_argument("--sizes", default=SIZES, help=f"mentors in the rosters (default {SIZES})")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows to import (default 1000000)")
     parser.add_argument("--notices", type=int, default=3000, help="notices to deliver (default 3000)")
+    parser.add_argument("--listed", default=LISTED, help=f"rows of the websites to compare (default {LISTED})")
     parser.add_argument("--changes", type=int, default=500, help="changes to watch for (default 500)")
     parser.add_argument("--operations", type=int, default=20_000, help="operations to send to a portal (default 20000)")
     options = parser.parse_args()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import date, datetime
     from threading import Event
@@ -133,11 +133,11 @@ class Answer:
     trouble: str | None = None
 
 
-class Listing(NamedTuple):
-    """A mentor as the portal shows one: our key there, and the portal's own id."""
+class ListedPage(NamedTuple):
+    """A page of those whom the portal lists: our key of each there, where it has one, and the portal's own id."""
 
-    mentor_ref: str | None
-    entry: str
+    refs: Sequence[str | None]
+    entries: Sequence[str]
 
 
 class PortalSession(Protocol):
@@ -177,8 +177,8 @@ class ListingPortal(Protocol):
     def session(self) -> AbstractContextManager[PortalSession]:
         """Open what makes changes: a connection, kept for many requests. It connects only at the first."""
 
-    def listed(self) -> Iterator[Sequence[Listing]]:
-        """Read everyone who is listed; then give them, page by page.
+    def listed(self) -> Iterable[ListedPage]:
+        """Read everyone who is listed; then give them, page by page, as often as asked for.
 
         All or nothing: every page has been read when it returns, and nothing outside is asked after that. Raises
         Unavailable, CredentialsRejected or CertjobsError where any page fails.

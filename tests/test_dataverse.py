@@ -29,7 +29,7 @@ from certjobs.adapters.dataverse import wire
 from certjobs.adapters.dataverse.auth import GRACE, ClientSecretTokens
 from certjobs.adapters.dataverse.client import LONGEST_RESTS, NOT_IN_A_KEY, DataversePortal
 from certjobs.errors import CertjobsError, ConfigurationError, CredentialsRejected, Terminated, Unavailable
-from certjobs.ports import Answer, Listing, ListingChange, ListingResult
+from certjobs.ports import Answer, ListedPage, ListingChange, ListingResult
 from tests.children.scripted import (
     TOKEN,
     Reply,
@@ -535,7 +535,7 @@ def test_08_reading_rests_too() -> None:
     replies = [error(429, Retry_After="300"), answer(200, {"value": []}), *[error(429, Retry_After="700")] * 3]
     with scripted(lambda _request: replies.pop(0)) as service:
         made = portal(service, when)
-        assert list(made.listed()) == [[]]
+        assert list(made.listed()) == [ListedPage([], [])]
         assert when.slept == [300]
         with pytest.raises(Unavailable, match="429"):
             list(made.listed())
@@ -606,7 +606,7 @@ def test_09_reading_tries_again(reply: Reply) -> None:
     replies = [reply, reply, reply, answer(200, {"value": []}), *[reply] * 4]
     with scripted(lambda _request: replies.pop(0)) as service:
         made = portal(service)
-        assert list(made.listed()) == [[]]
+        assert list(made.listed()) == [ListedPage([], [])]
         with pytest.raises(Unavailable, match="tried"):
             list(made.listed())
     assert len(service.requests) == 8
@@ -685,10 +685,10 @@ def test_10_where_the_next_page_is() -> None:
             names=[["a", None], ["b"], [], ["c"]],
         )
     assert found == [
-        [Listing("a", "id-a"), Listing(None, "id-None")],
-        [Listing("b", "id-b")],
-        [],
-        [Listing("c", "id-c")],
+        ListedPage(["a", None], ["id-a", "id-None"]),
+        ListedPage(["b"], ["id-b"]),
+        ListedPage([], []),
+        ListedPage(["c"], ["id-c"]),
     ]
     assert [request.target for request in service.requests] == [
         f"{ROOT}contacts?$select=new_mentorid,contactid&$filter=new_listed%20eq%20true",
@@ -773,7 +773,7 @@ def test_11_pages_are_read_before_any_is_given() -> None:
         reading = portal(service).listed()
         asked = len(service.requests)
         assert asked == len(pages)
-        assert [each.mentor_ref for page in reading for each in page] == many
+        assert [ref for page in reading for ref in page.refs] == many
         assert len(service.requests) == asked
 
 

@@ -332,6 +332,9 @@ def test_without_a_portal(certjobs: Certjobs, database: TestDatabase) -> None:
     """Where no portal is set nothing is compared, and that is said; what the database shows is found all the same."""
     load(certjobs, Mentor("A", 100))
     database.execute("UPDATE sync_queue SET created_at = created_at - interval '2 days'")
+    assert certjobs("reconcile", "--json", *AS_OF, url=database.job_url).exit_code == 0
+    assert findings(database) == [], "what waits for a portal is not stuck"
+    database.execute("UPDATE sync_queue SET status = 'dead'")
     result = certjobs("reconcile", "--json", *AS_OF, url=database.job_url)
     assert (result.exit_code, "No portal is set" in result.json()["message"]) == (0, True)
     assert [each[:2] for each in findings(database)] == [("stuck", "A")]

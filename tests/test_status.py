@@ -478,7 +478,7 @@ def test_what_was_expected(certjobs: Certjobs, database: TestDatabase) -> None:
 
 
 def test_the_runs_of_the_last_weeks(database: TestDatabase) -> None:
-    """The history has every run that began since a moment, oldest first, and of some jobs alone where they are named."""
+    """The history has every run that began since a moment, oldest first, and of some jobs alone where named."""
     for name, ago in (("sync", DAY), ("remind", 2 * DAY), ("sync", 3 * DAY), ("sync", 15 * DAY)):
         ran(database, name, ago)
     ran(database, "remind", HOUR, status="failed")

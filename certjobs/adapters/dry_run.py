@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from certjobs.adapters.spool import Spool
 from certjobs.errors import CertjobsError
-from certjobs.ports import Answer, Listing, ListingResult
+from certjobs.ports import Answer, ListedPage, ListingResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from certjobs.ports import ListingChange, ListingPortal, Message, Notifier, PublicSite
@@ -94,19 +94,22 @@ class RecordingPortal:
         """Return what the portal says."""
         return self._portal.refusal(change)
 
-    def listed(self) -> Iterator[Sequence[Listing]]:
+    def listed(self) -> Iterable[ListedPage]:
         """Give the portal's listing as it was at first, with the recorded changes over it; who came in stands last."""
         if self._unread is not None:
             raise self._unread
-        return self._with_changes()
-
-    def _with_changes(self) -> Iterator[Sequence[Listing]]:
         added = {ref for ref, listed in self._changes.items() if listed}
-        for page in self._spool.pages():
-            added -= {each.mentor_ref for each in page if each.mentor_ref is not None}
-            yield [each for each in page if each.mentor_ref is None or self._changes.get(each.mentor_ref, True)]
-        if added:
-            yield [Listing(ref, f"dry-run-{ref}") for ref in sorted(added)]
+        seen = Spool()
+        for page in self._spool:
+            added.difference_update(page.refs)
+            left = [
+                (ref, entry)
+                for ref, entry in zip(page.refs, page.entries, strict=True)
+                if ref is None or self._changes.get(ref, True)
+            ]
+            seen.add(ListedPage([ref for ref, _ in left], [entry for _, entry in left]))
+        seen.add(ListedPage(sorted(added), [f"dry-run-{ref}" for ref in sorted(added)]))
+        return seen
 
 
 class ReadSite:

@@ -6,10 +6,10 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
-    from certjobs.ports import Listing, ListingChange, ListingPortal, ListingResult, PortalSession
+    from certjobs.ports import ListedPage, ListingChange, ListingPortal, ListingResult, PortalSession
 
 GOOD_FOR = 300.0  # seconds
 
@@ -44,6 +44,6 @@ class KeptPortal:
         """Return what the portal says."""
         return self._portal.refusal(change)
 
-    def listed(self) -> Iterator[Sequence[Listing]]:
+    def listed(self) -> Iterable[ListedPage]:
         """Read the portal's listing."""
         return self._portal.listed()

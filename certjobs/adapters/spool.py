@@ -8,10 +8,10 @@ from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING
 from weakref import finalize
 
-from certjobs.ports import Listing
+from certjobs.ports import ListedPage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 IN_MEMORY = 1 << 20  # bytes; what is longer goes to a file without a name, which is gone with the process
 _LENGTH = Struct("<Q")
@@ -25,14 +25,13 @@ class Spool:
         self._file = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - it lasts as long as this
         finalize(self, self._file.close)
 
-    def add(self, page: Sequence[Listing]) -> None:
+    def add(self, page: ListedPage) -> None:
         """Take one more page."""
-        data = marshal.dumps(([each.mentor_ref for each in page], [each.entry for each in page]))
+        data = marshal.dumps((list(page.refs), list(page.entries)))
         self._file.write(_LENGTH.pack(len(data)) + data)
 
-    def pages(self) -> Iterator[Sequence[Listing]]:
+    def __iter__(self) -> Iterator[ListedPage]:
         """Yield the pages that were taken."""
         self._file.seek(0)
         while prefix := self._file.read(_LENGTH.size):
-            refs, entries = marshal.loads(self._file.read(*_LENGTH.unpack(prefix)))  # noqa: S302 - our own
-            yield list(map(Listing, refs, entries))
+            yield ListedPage(*marshal.loads(self._file.read(*_LENGTH.unpack(prefix))))  # noqa: S302 - our own

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
     from datetime import date, datetime, timedelta
 
-    from certjobs.ports import Listing
+    from certjobs.ports import ListedPage
 
 # In a dry-run several steps share one transaction, which is when these end.
 _AGAIN = sa.text("DROP TABLE IF EXISTS pg_temp.listing_staging, pg_temp.divergences")
 _FINDINGS_AGAIN = sa.text("DROP TABLE IF EXISTS pg_temp.findings_now")
-_STAGING = sa.text("CREATE TEMPORARY TABLE listing_staging (mentor_ref text, entry text NOT NULL) ON COMMIT DROP")
+# The portal's own id stands with an entry only where that has no key: more is not needed to tell them apart.
+_STAGING = sa.text("CREATE TEMPORARY TABLE listing_staging (mentor_ref text, entry text) ON COMMIT DROP")
 _DIVERGENCES = sa.text(
     "CREATE TEMPORARY TABLE divergences (finding text NOT NULL, mentor_id bigint, organisation_id bigint,"
     " mentor_ref text, entry text, certification_expiry date, left_out boolean NOT NULL, given_up boolean NOT NULL,"
@@ -36,8 +37,10 @@ _KEEP_BACK = sa.text(
     " AND NOT EXISTS (SELECT 1 FROM approved_changes a WHERE a.job_name = :job_name AND a.mentor_id = d.mentor_id"
     " AND a.certification_expiry = d.certification_expiry)"
 )
+# A key that looks like an address is told to nobody.
 _TOLD = sa.text(
-    "SELECT d.finding, d.mentor_ref, d.entry, d.given_up, d.refused"
+    "SELECT d.finding, CASE WHEN strpos(d.mentor_ref, '@') = 0 THEN d.mentor_ref END AS mentor_ref, d.entry,"
+    " d.given_up, d.refused"
     " FROM (SELECT d.*, row_number() OVER (PARTITION BY d.finding ORDER BY d.mentor_ref, d.entry) AS number"
     " FROM divergences d WHERE NOT d.left_out) d WHERE d.number <= :limit ORDER BY d.finding, d.number"
 )
@@ -45,6 +48,12 @@ _KEPT = sa.text(
     "SELECT count(*) AS ours, count(*) FILTER (WHERE left_out) AS left_out,"
     " count(*) FILTER (WHERE given_up AND NOT left_out) AS given_up, count(*) FILTER (WHERE refused) AS refused"
     " FROM divergences WHERE finding IN ('extra', 'missing')"
+)
+_UNNAMED = sa.text("SELECT DISTINCT mentor_ref FROM divergences WHERE finding = 'unknown' AND entry IS NULL")
+_NAME = sa.text(
+    "UPDATE divergences d SET entry = n.entry"
+    " FROM unnest(CAST(:refs AS text[]), CAST(:entries AS text[])) AS n (mentor_ref, entry)"
+    " WHERE d.finding = 'unknown' AND d.mentor_ref = n.mentor_ref"
 )
 _TAKEN_OFF = sa.text(
     "SELECT m.id AS mentor_id, m.external_ref AS mentor_ref, m.certification_expiry"
@@ -65,6 +74,7 @@ _EXAMPLES = sa.text(
 # What COPY reads as something else than the character.
 _SPECIAL = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\N{REPLACEMENT CHARACTER}"})
 _NULL = "\\N"
+_NO_ENTRY = f"\t{_NULL}\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +153,7 @@ class Reconciliation:
 
     # The website.
 
-    def stage(self, pages: Iterable[Sequence[Listing]]) -> int:
+    def stage(self, pages: Iterable[ListedPage]) -> int:
         """Copy what the website lists beside the roster, and return how many entries it is."""
         self._connection.execute(_AGAIN)
         self._connection.execute(_STAGING)
@@ -153,9 +163,9 @@ class Reconciliation:
         staged = 0
         with driver.cursor().copy("COPY listing_staging FROM STDIN") as copy:
             for page in pages:
-                if page:
+                if page.refs:
                     copy.write(_as_copied(page))
-                staged += len(page)
+                staged += len(page.refs)
         self._connection.execute(sa.text("ANALYZE listing_staging"))
         return staged
 
@@ -163,6 +173,18 @@ class Reconciliation:
         """Compare what was staged with the rule, and keep the divergences; ``since``: when the reading began."""
         row = self._connection.execute(statement("compare_listing"), {"since": since}).one()
         return Compared(staged, *row)
+
+    def name_unknown(self, pages: Iterable[ListedPage]) -> None:
+        """Look up in the pages the portal's own ids of entries whose key no mentor has."""
+        unnamed = {_readable(ref) for ref in self._connection.execute(_UNNAMED).scalars()}
+        if not unnamed:
+            return
+        for page in pages:
+            pairs = zip(map(_readable, (ref or "" for ref in page.refs)), page.entries, strict=True)
+            found = [(ref, _readable(entry)) for ref, entry in pairs if ref in unnamed]
+            if found:
+                values = {"refs": [ref for ref, _ in found], "entries": [entry for _, entry in found]}
+                self._connection.execute(_NAME, values)
 
     def missing(self, job_name: str) -> Sequence[Missing]:
         """Return, by organisation, who would be put back on the website, where there are some."""
@@ -216,9 +238,12 @@ class Reconciliation:
             },
         )
 
-    def find_traces(self, *, jobs: Sequence[str], today: date, time_zone: str, back: timedelta) -> None:
-        """Gather what the database alone shows to be wrong; ``back``: for how long what is past is told of."""
-        values = {"jobs": list(jobs), "today": today, "time_zone": time_zone, "back": back}
+    def find_traces(self, *, jobs: Sequence[str], today: date, time_zone: str, back: timedelta, sends: bool) -> None:
+        """Gather what the database alone shows to be wrong.
+
+        ``back``: for how long what is past is told of; ``sends``: whether operations are sent anywhere.
+        """
+        values = {"jobs": list(jobs), "today": today, "time_zone": time_zone, "back": back, "sends": sends}
         self._connection.execute(statement("find_traces"), values)
 
     def examples(self, finding: str, limit: int) -> Sequence[str]:
@@ -231,18 +256,24 @@ class Reconciliation:
         return [Noted(*row) for row in rows]
 
 
-def _as_copied(page: Sequence[Listing]) -> bytes:
+def _as_copied(page: ListedPage) -> bytes:
     """Return a page as COPY reads it, keys that no text column can hold made readable."""
-    refs = [each.mentor_ref for each in page]
-    text = "\n".join([f"{each.mentor_ref}\t{each.entry}" for each in page])
-    if None in refs or text.count("\t") != len(page) or text.count("\n") != len(page) - 1 or not _plain(text):
-        text = "\n".join([f"{_column(each.mentor_ref)}\t{_column(each.entry)}" for each in page])
-    return (text + "\n").encode("utf-8", "replace")
+    refs = page.refs
+    if None not in refs:
+        text = "\n".join(refs)  # type: ignore[arg-type] # none of them is None
+        if text.count("\n") == len(refs) - 1 and not any(each in text for each in "\\\t\r\0"):
+            return (text.replace("\n", _NO_ENTRY) + _NO_ENTRY).encode("utf-8", "replace")
+    rows = [
+        f"{_NULL}\t{_column(entry)}\n" if ref is None else f"{_column(ref)}{_NO_ENTRY}"
+        for ref, entry in zip(refs, page.entries, strict=True)
+    ]
+    return "".join(rows).encode("utf-8", "replace")
 
 
-def _plain(text: str) -> bool:
-    return not ("\\" in text or "\r" in text or "\0" in text)
+def _column(value: str) -> str:
+    return value.translate(_SPECIAL)
 
 
-def _column(value: str | None) -> str:
-    return _NULL if value is None else value.translate(_SPECIAL)
+def _readable(value: str) -> str:
+    """Return text as a text column gives it back."""
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

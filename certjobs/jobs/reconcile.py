@@ -105,7 +105,11 @@ class _Reconciling:
             found = store.reconciliation
             found.begin_findings()
             found.find_traces(
-                jobs=NIGHTLY[:-1], today=ctx.today(organisations[0]), time_zone=organisations[0].time_zone, back=BACK
+                jobs=NIGHTLY,
+                today=ctx.today(organisations[0]),
+                time_zone=organisations[0].time_zone,
+                back=BACK,
+                sends=ctx.portal is not None,
             )
             self._note(found.note(TRACES))
 
@@ -121,6 +125,7 @@ class _Reconciling:
         with ctx.transaction(bulk=True) as store:
             found = store.reconciliation
             compared = found.compare(found.stage(pages), since)
+            found.name_unknown(pages)
             lagging = list(_lagging(store, site, options.public_lag)) if site is not None else []
             store.begin_changes()
             if options.adopt:

@@ -62,7 +62,9 @@ def run() -> int:
         _steps(settings, [("== 7. The website follows ==", ["sync"])])
         _show_website(website, clock, before)
         sent = len(mail.messages)
-        _steps(settings, _next_night())
+        back = next(ref for ref in sorted(each for each in before if each) if ref not in website.state.listed())
+        _list_again(website, back)
+        _steps(settings, _next_night(directory, back))
         if not sent or len(mail.messages) != sent:
             msg = f"The demo's first night sent {sent} messages, and its second {len(mail.messages) - sent}."
             raise CertjobsError(msg, hint="The first should send some, the second none.")
@@ -123,11 +125,21 @@ def _night() -> Iterator[tuple[str | None, list[str]]]:
     yield "== 6. Their coordinators are told, and warned 30, 14 and 7 days ahead ==", ["remind"]
 
 
-def _next_night() -> Iterator[tuple[str | None, list[str]]]:
-    yield "== 8. The same again: nothing is left to do, and nobody is told twice ==", ["expiry-check"]
-    yield None, ["remind"]
-    yield None, ["sync"]
-    yield "== 9. What the scheduler and you can read afterwards ==", ["runs"]
+def _list_again(website: Simulator, ref: str) -> None:
+    """Put a mentor who was taken off back on the website, as somebody might by hand."""
+    row = website.state.by_key(ref)
+    if row is not None:
+        website.state.update(row, {website.state.table.listed_column: True})
+
+
+def _next_night(directory: Path, back: str) -> Iterator[tuple[str | None, list[str]]]:
+    yield (
+        f"== 8. Somebody lists {back} again by hand; a whole night in one command puts that right ==",
+        ["nightly", "--report", str(directory / "night.html"), "--language", "en"],
+    )
+    yield f"== 9. Why is {back} not listed? ==", ["explain", back]
+    yield "== 10. What the scheduler and you can read afterwards ==", ["status"]
+    yield None, ["runs"]
 
 
 def _show_website(website: Simulator, clock: SetClock, before: set[str | None]) -> None:
@@ -174,7 +186,9 @@ def _settings(directory: Path, mail: mailbox.Mailbox, website: Simulator) -> dic
 
 
 def _command(settings: dict[str, str], arguments: list[str]) -> None:
-    shown = shlex.join(["certjobs", *(Path(each).name if each.endswith(".csv") else each for each in arguments)])
+    shown = shlex.join(
+        ["certjobs", *(Path(each).name if each.endswith((".csv", ".html")) else each for each in arguments)]
+    )
     _say(f"\n$ {shown} --local")
     done = subprocess.run(  # noqa: S603 - our own program, and our own words
         [sys.executable, "-m", "certjobs", *arguments, "--local"], env=settings, check=False
@@ -198,6 +212,8 @@ def _next_steps(directory: Path) -> str:
   certjobs notifications list --local               what became of each notice
   certjobs simulator --roster {shlex.quote(str(directory / "sample.csv"))}
                                                     a portal of your own, for `certjobs sync --local`
+  xdg-open {shlex.quote(str(directory / "night.html"))}
+                                                    the night's report, as a page
   certjobs mentors reinstate HLF-0001 --reason "just trying" --local
   certjobs runs --local --json                      what a program reads
   certjobs roster sample                            the roster file, to change and import again

@@ -34,10 +34,10 @@ from certjobs.adapters.http import seconds_of
 from certjobs.adapters.spool import Spool
 from certjobs.config import PREFIX
 from certjobs.errors import CertjobsError, ConfigurationError, CredentialsRejected, Unavailable
-from certjobs.ports import Answer, Listing, ListingResult
+from certjobs.ports import Answer, ListedPage, ListingResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from certjobs.adapters.dataverse.auth import TokenProvider
     from certjobs.adapters.dataverse.batch import Part
@@ -64,6 +64,7 @@ HEADERS = {
     "OData-MaxVersion": "4.0",
     "If-None-Match": "null",
 }
+_TEXT, _TEXT_OR_NONE = frozenset({str}), frozenset({str, type(None)})
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HINT = re.compile(r"[1-9][0-9]{0,3}")
 _VERSION = re.compile(r"v?(\d{1,2}\.\d{1,2})")
@@ -170,7 +171,7 @@ class DataversePortal:
         with self.service.wire() as wire:
             yield DataverseSession(self, wire)
 
-    def listed(self) -> Iterator[Sequence[Listing]]:
+    def listed(self) -> Iterable[ListedPage]:
         """Read everyone whose flag is set, and give them page by page, in the service's own order.
 
         Raises as ``ports.ListingPortal.listed`` says; a page that fails is tried again, and rests are taken as asked
@@ -187,7 +188,7 @@ class DataversePortal:
                 page = _json(reading.get(url, {"Prefer": f"odata.maxpagesize={PAGE}"}))
                 spool.add(self._rows(page))
                 url = self._next(url, page.get("@odata.nextLink"), seen)
-        return spool.pages()
+        return spool
 
     def exchange(
         self, wire: Wire, method: str, url: str, headers: Mapping[str, str], content: bytes | None = None
@@ -261,20 +262,16 @@ class DataversePortal:
         """Rest."""
         self._sleep(seconds, Event())
 
-    def _rows(self, page: Mapping[str, Any]) -> list[Listing]:
+    def _rows(self, page: Mapping[str, Any]) -> ListedPage:
         """Return the mentors of a page. Raises CertjobsError unless every row has an id and a key or none."""
         rows = page.get("value")
-        if isinstance(rows, list) and all(self._is_row(row) for row in rows):
-            return [Listing(row.get(self.key_column), row[self.id_column]) for row in rows]
+        with suppress(TypeError, KeyError, AttributeError):
+            if isinstance(rows, list):
+                found = ListedPage([row.get(self.key_column) for row in rows], [row[self.id_column] for row in rows])
+                if _TEXT_OR_NONE.issuperset(map(type, found.refs)) and _TEXT.issuperset(map(type, found.entries)):
+                    return found
         msg = "The portal's list cannot be read: what it answered is no page of rows with their ids."
         raise CertjobsError(msg, hint=f"Check {PREFIX}DATAVERSE_KEY_COLUMN and {PREFIX}DATAVERSE_ID_COLUMN.")
-
-    def _is_row(self, row: Any) -> bool:
-        return (
-            isinstance(row, dict)
-            and isinstance(row.get(self.id_column), str)
-            and isinstance(row.get(self.key_column), str | None)
-        )
 
     def _next(self, url: str, link: Any, seen: set[str]) -> str | None:
         """Return where the next page is, or None after the last. Raises CertjobsError for a link not to be followed."""

@@ -1,4 +1,5 @@
--- What the comparison found, in words that stay the same from night to night, and what is done about it.
+-- What the comparison found, in words that stay the same from night to night, and what is done about it. A key that looks
+-- like an address is written down nowhere.
 INSERT INTO findings_now (finding, mentor_id, certification_expiry_date, detail, done, unsure)
 SELECT d.finding, d.mentor_id, d.certification_expiry,
        CASE d.finding
@@ -6,7 +7,7 @@ SELECT d.finding, d.mentor_id, d.certification_expiry,
             WHEN 'missing' THEN 'The website does not list the mentor, and should.'
             ELSE 'The website lists the entry ' || left(regexp_replace(d.entry, '[[:cntrl:]]', '?', 'g'), 100)
                  || CASE WHEN d.mentor_ref IS NULL THEN ', which has no key.'
-                         WHEN d.mentor_ref = '' THEN ', whose key no mentor has.'
+                         WHEN strpos(d.mentor_ref, '@') > 0 THEN ', whose key no mentor has.'
                          ELSE ', whose key no mentor has: '
                               || left(regexp_replace(d.mentor_ref, '[[:cntrl:]]', '?', 'g'), 100) END END,
        CASE WHEN d.finding = 'unknown' OR CAST(:report_only AS boolean) THEN 'Reported only.'

@@ -1,5 +1,6 @@
 -- What the database alone shows to be wrong: told twice, paused twice, stuck, never finished, nights missed. What cannot be
--- put right any more stays found for a week, back. Nights are those of the jobs since their first run; today: tonight.
+-- put right any more stays found for a week, back. Nights are those of the jobs since their first run; today: tonight. sends:
+-- whether there is a portal; without one everything waits, and nothing is stuck.
 WITH told AS (
     SELECT DISTINCT ON (l.mentor_id, l.kind, l.certification_expiry, l.threshold_day, l.coordinator_id)
            l.mentor_id, l.certification_expiry,
@@ -33,7 +34,7 @@ WITH told AS (
      WHERE (q.status = 'dead'
             AND NOT EXISTS (SELECT 1 FROM sync_queue later
                              WHERE later.mentor_id = q.mentor_id AND later.id > q.id AND later.status <> 'superseded'))
-        OR (q.status IN ('pending', 'failed') AND q.created_at < clock_timestamp() - interval '1 day')
+        OR (:sends AND q.status IN ('pending', 'failed') AND q.created_at < clock_timestamp() - interval '1 day')
         OR (q.status = 'processing' AND q.leased_until < clock_timestamp() - interval '1 hour')
      UNION ALL
     SELECT n.mentor_id, n.certification_expiry,
