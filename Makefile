@@ -20,7 +20,7 @@ demo: $(STAMP) ## see a first night on a sample roster
 test: $(STAMP) ## run the tests
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal --cov --cov-report=term --cov-fail-under=95
 
-replay: $(STAMP) ## run the long replays of the public register, where it is at hand
+replay: $(STAMP) ## run the long replays: a year on the website, and a public register where it is at hand
 	@$(BIN)/python -m pytest -q -n auto -m replay
 
 bench: $(STAMP) ## measure against yardsticks, in one table

@@ -136,7 +136,7 @@ class Stage:
         assert paused == night.paused, f"{night.day}: paused {paused}, expected {night.paused}"
 
     def _assert_states(self, night: Night) -> None:
-        found = {str(ref): _state(*columns) for ref, *columns in self.connection.execute(STATES)}
+        found = {str(ref): state_of(*columns) for ref, *columns in self.connection.execute(STATES)}
         refs = sorted(found.keys() | night.states.keys())
         pairs = {ref: (found.get(ref), night.states.get(ref)) for ref in refs}
         differing = {ref: pair for ref, pair in pairs.items() if pair[0] != pair[1]}
@@ -176,7 +176,7 @@ def replay(
     return expected
 
 
-def _state(status: Literal["active", "paused"], reason: str | None, expiry: date | None) -> State:
+def state_of(status: Literal["active", "paused"], reason: str | None, expiry: date | None) -> State:
     """Read a row as the oracle would put it: any reason for a pause but the job's is a person's."""
     by_a_person = status == "paused" and reason not in (None, BY_JOB)
     return State(status, BY_HAND if by_a_person else reason, expiry)
