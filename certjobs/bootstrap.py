@@ -331,19 +331,22 @@ class Environment:
         trigger: str | None,
         tells: Callable[[Outcome], bool],
     ) -> Report:
-        request = self.request
+        request, row = self.request, self.new_run(spec.name, trigger)
+        return harness.execute(spec, make_options, row, self, dry_run=request.dry_run, debug=request.debug, tells=tells)
+
+    def new_run(self, name: str, trigger: str | None = None) -> NewRun:
+        """Return what is known of a run before it does anything."""
         by_hand = "manual" if sys.stdin and sys.stdin.isatty() else "schedule"
-        row = NewRun(
+        return NewRun(
             run_id=uuid.uuid4(),
-            job_name=spec.name,
+            job_name=name,
             trigger=self.settings.trigger or trigger or by_hand,
-            as_of=request.as_of,
+            as_of=self.request.as_of,
             host=socket.gethostname(),
             version=__version__,
             actor=self.actor,
-            reason=request.reason,
+            reason=self.request.reason,
         )
-        return harness.execute(spec, make_options, row, self, dry_run=request.dry_run, debug=request.debug, tells=tells)
 
     # What a watcher asks for.
 

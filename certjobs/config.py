@@ -235,7 +235,10 @@ class Settings(BaseSettings):
         default=None, description="Where failures and guard refusals are posted as JSON (https)."
     )
     guard_count: int = Field(
-        default=25, ge=0, description="A run that would pause more mentors of an organisation than this ..."
+        default=25,
+        ge=0,
+        description="A run that would pause, take off the website or list again more mentors of an organisation than "
+        "this ...",
     )
     guard_share: float = Field(
         default=0.2, ge=0, le=1, description="... and more than this share of its active mentors is refused."

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from certjobs.ports import Alerter, ListingPortal, Log, Notifier, Progress, PublicSite
     from certjobs.registry import JobSpec
 
+TOLD_AGAIN = 10  # times as much trouble as people were told of is other trouble
 _NEVER_ALERT = frozenset({ExitCode.OK, ExitCode.LOCKED, ExitCode.INTERRUPTED, ExitCode.TERMINATED})
 
 
@@ -292,7 +293,7 @@ class _Run:
         self._alert(kind, outcome, outcome.message or outcome.exit_code.meaning, outcome.hint)
 
     def tell_lasting(self, outcome: Outcome) -> None:
-        """Alert people of trouble that lasts, once when it begins and once when it is over.
+        """Alert people of trouble that lasts: when it begins, when it is ten times what was told, when it is over.
 
         What could not be told, or not be recorded as told, is told by the next run.
         """
@@ -302,7 +303,8 @@ class _Run:
             with self.resources.live(self.row, None).transaction() as store:
                 known = store.alerts.open([each.kind for each in outcome.watches])
             for each in outcome.watches:
-                begins, ends = each.number > 0 and each.kind not in known, each.number == 0 and each.kind in known
+                begins = each.number > 0 and each.number >= TOLD_AGAIN * known.get(each.kind, 0)
+                ends = each.number == 0 and each.kind in known
                 passes = each.number == 0 and each.passed > 0 and not ends
                 if not (begins or ends or passes):
                     continue

@@ -138,6 +138,7 @@ def full_night(*, dry_run: bool = False, names: bool = True) -> Night:
             Finding("unknown", 3, 0, ["key 90417 on the site belongs to no mentor"]),
             Finding("lagging", 14, 0, []),
         ],
+        compared=True,
         volumes=[
             Volume("HLF", "paused", 4, 4, unexpected=False),
             Volume("HLF", "reminders", 41, 9, unexpected=True),
@@ -180,6 +181,7 @@ def quiet_night() -> Night:
         exposed=[],
         exposed_total=0,
         findings=[],
+        compared=True,
         volumes=[],
     )
 
@@ -208,6 +210,7 @@ def nothing() -> Night:
         exposed=[],
         exposed_total=0,
         findings=[],
+        compared=True,
         volumes=[],
     )
 

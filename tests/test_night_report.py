@@ -132,7 +132,7 @@ def test_all_that_a_night_tells_stands_on_the_page() -> None:
         "Expired, still listed 2",
         "HLF-0007 HLF 24 Nov 2026 22:55 51 h 20 min",
         "HLF-0113 HLF 26 Nov 2026 22:55 3 h 20 min",
-        "stuck A change for the website was given up or lies still. Somebody must look at it.",
+        "stuck A change for the website, or a notice, was given up or lies still. Somebody must look at it.",
         "HLF-0007: remove is dead after 8 attempts",
         "unknown On the website with a key that no mentor has.",
         "HLF paused 4 4 0 as expected",
@@ -444,6 +444,7 @@ NIGHTS = st.builds(
     exposed_total=NUMBERS,
     findings=some(st.builds(Finding, NAMES, NUMBERS, NUMBERS, some(TEXTS))),
     volumes=some(st.builds(Volume, TEXTS, NAMES, NUMBERS, NUMBERS, st.booleans())),
+    compared=st.booleans(),
 )
 
 

@@ -202,13 +202,13 @@ def test_told_once_and_once_when_it_is_over(certjobs: Certjobs, database: TestDa
     load(certjobs, Mentor("A", 100))
     portal.knows("A")
     nightly(certjobs, database, portal)
-    portal.knows("stranger")
+    portal.knows("stranger-1")
     with webhook() as hook:
         for day in (1, 2):
             nightly(certjobs, database, portal, day=day, env=hook.env)
         assert [(each["kind"], each["job"]) for each in hook.posted] == [("finding", "reconcile")]
-        assert "stranger" not in str(hook.raw)
-        edit(portal, stranger=False)
+        assert "stranger-1" not in str(hook.raw)
+        edit(portal, **{"stranger-1": False})
         for day in (3, 4):
             nightly(certjobs, database, portal, day=day, env=hook.env)
         assert [each["kind"] for each in hook.posted] == ["finding", "recovery"]

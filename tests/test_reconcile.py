@@ -75,9 +75,9 @@ def test_what_differs_is_mended(certjobs: Certjobs, database: TestDatabase, port
     do(certjobs, "mentors", "pause", "M00", *WHY)
     sync(certjobs, database, portal)
     edit(portal, M00=True, M01=False)
-    portal.knows("N", "stranger")
+    portal.knows("N", "stranger-1")
     found = reconcile(certjobs, database, portal)
-    assert portal.listed() == sorted({*agreed, "N", "stranger"} - {"M00"})
+    assert portal.listed() == sorted({*agreed, "N", "stranger-1"} - {"M00"})
     counts = found["counts"]
     assert (counts["extra"], counts["missing"], counts["unknown"], counts["not_ours"]) == (1, 1, 1, 1)
     assert (counts["entries"], counts["agreeing"]) == (41, 38)
@@ -200,14 +200,14 @@ def test_only_told(
 ) -> None:
     """With --report-only and in a dry-run the website stays as it is and nothing is queued; both say what differs."""
     edit(portal, M00=False)
-    portal.knows("stranger")
+    portal.knows("stranger-1")
     before = portal.changes()
     found = reconcile(certjobs, database, portal, *options)
     assert [(each["finding"], each["mentor_ref"]) for each in found["divergences"]] == [
         ("missing", "M00"),
-        ("unknown", "stranger"),
+        ("unknown", "stranger-1"),
     ]
-    assert (portal.changes(), portal.listed()) == (before, [*agreed[1:], "stranger"])
+    assert (portal.changes(), portal.listed()) == (before, [*agreed[1:], "stranger-1"])
     assert database.one("SELECT count(*) FROM sync_queue WHERE triggered_by_event = 'reconciliation'") == 0
     logged = [("missing", "M00", "Reported only."), ("unknown", None, "Reported only.")]
     assert sorted(findings(database), key=str) == (logged if options == ["--report-only"] else [])

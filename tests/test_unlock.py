@@ -259,3 +259,6 @@ def test_a_run_that_had_ended_stays_as_it_ended(certjobs: Certjobs, database: Te
     database.execute("UPDATE scheduler_run_log SET status = 'succeeded', exit_code = 0, finished_at = now()")
     assert unlocked(certjobs)["run_abandoned"] is False
     assert (locks(database), status_of(database, dead.run_id)) == (0, "succeeded")
+    assert database.all("SELECT actor, reason, status FROM scheduler_run_log WHERE job_name = 'unlock'") == [
+        ("test", WHY[1], "succeeded")
+    ]

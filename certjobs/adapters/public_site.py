@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 THE_SITE = "the public site"
 LONGEST = 32 * 1024 * 1024  # bytes of one page
 HEADERS = {"Accept": "text/html, application/json;q=0.9", "User-Agent": f"certjobs/{__version__}"}
-_PART_OF_ONE = r"[\w.-]"  # what a reference goes on with, so that A-1 is not found in A-12
+_WORD = re.compile(r"\w(?:[\w.-]*\w)?")  # as a whole, so that A-1 is not found in A-12
+_NOT_SEEN = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
 class PublicSite:
@@ -31,20 +32,18 @@ class PublicSite:
         """Take the addresses, with blanks or commas between them, and the longest wait for a page in seconds."""
         self._addresses = [_address(each) for each in re.split(r"[\s,]+", addresses.strip()) if each]
         self._timeout = timeout
-        self._text: str | None = None
+        self._words: frozenset[str] = frozenset()
+        self._text = ""
 
     def read(self) -> None:
         """Read every page. Raises Unavailable where one cannot be read: then none of it is used."""
-        self._text = "\n".join([html.unescape(self._page(each)) for each in self._addresses])
+        seen = "\n".join([html.unescape(_NOT_SEEN.sub(" ", self._page(each))) for each in self._addresses])
+        self._text = " ".join(seen.split())
+        self._words = frozenset(_WORD.findall(self._text))
 
     def shown(self, refs: Sequence[str]) -> list[str]:
-        """Return which of these references the pages show, as they were read."""
-        text = self._text or ""
-        return [
-            ref
-            for ref in refs
-            if ref in text and re.search(rf"(?<!{_PART_OF_ONE}){re.escape(ref)}(?!{_PART_OF_ONE})", text)
-        ]
+        """Return which of these references the pages show as words of their own, as they were read."""
+        return [ref for ref in refs if (ref in self._words if _WORD.fullmatch(ref) else ref in self._text)]
 
     def _page(self, address: httpx.URL) -> str:
         patience = Patience(self._timeout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from certjobs.domain.outcome import Outcome
 from certjobs.domain.text import counted, lasted
 from certjobs.errors import UsageError
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from certjobs.db.overview import InHand, Lock
-    from certjobs.db.runs import Released
+    from certjobs.db.runs import NewRun, Released
     from certjobs.db.store import UnitOfWork
 
 
@@ -27,12 +28,12 @@ class Unlocked:
     at: datetime
 
 
-def unlock(transaction: UnitOfWork, names: Sequence[str], *, by: str, reason: str) -> Unlocked | None:
+def unlock(transaction: UnitOfWork, names: Sequence[str], *, run: NewRun) -> Unlocked | None:
     """Take the lock that stands under one of a job's names from an owner who is dead; None where nobody holds it.
 
-    Afterwards the lock is free and the owner's run abandoned, with who did it and why, so that the owner can neither
-    write nor send. Raises UsageError, which says who holds it and how alive they are, where the owner is not dead or
-    has the lock in use; then nothing is changed.
+    Afterwards the lock is free and the owner's run abandoned, so that the owner can neither write nor send; who did it
+    and why stand there, and in ``run``, a row of its own. Raises UsageError, which says who holds it and how alive they
+    are, where the owner is not dead or has the lock in use; then nothing is changed.
     """
     with transaction() as store:
         overview = store.overview
@@ -41,9 +42,12 @@ def unlock(transaction: UnitOfWork, names: Sequence[str], *, by: str, reason: st
             return None
         lock, now = found[0], overview.now()
         in_hand = overview.in_hand(lock.run_id)
-        released = store.runs.release_dead(lock, f"Its lock was taken by hand, by {by}: {reason}")
+        released = store.runs.release_dead(lock, f"Its lock was taken by hand, by {run.actor}: {run.reason}")
         if released is None:
             raise _refused(lock, in_hand, now)
+        # The owner's run may have ended long ago, and says so: who and why stand in a row of their own as well.
+        store.runs.start(run)
+        store.runs.finish(run.run_id, Outcome(message=f"The lock of {lock.job} was taken from run {lock.run_id}."))
         return Unlocked(lock, in_hand, released, now)
 
 

@@ -80,6 +80,7 @@ class NightWording:
 
     findings: str
     findings_none: str
+    not_compared: str
     finding: str
     finding_meanings: Mapping[str, str]
     open: str
@@ -212,6 +213,16 @@ BOKMAAL = NightWording(
         "done": "ferdig",
         "put back": "lagt tilbake",
         "not recorded": "ikke registrert",
+        "entries on the website": "oppføringer på nettsiden",
+        "agreeing": "stemmer",
+        "too many": "for mye",
+        "of nobody": "ingen sine",
+        "not ours": "ikke våre",
+        "mentors who differ": "likepersoner som avviker",
+        "queued": "lagt i kø",
+        "on their way": "allerede underveis",
+        "given up before": "gitt opp før",
+        "reported only": "bare meldt",
     },
     paused=("Satt på pause i natt", "Ville blitt satt på pause"),
     paused_none=("Ingen ble satt på pause i natt.", "Ingen ville blitt satt på pause."),
@@ -235,6 +246,7 @@ BOKMAAL = NightWording(
     how_long="Hvor lenge",
     findings="Funn",
     findings_none="Det er ingen åpne funn: Nettsiden og databasen stemmer overens.",
+    not_compared="Nettsiden ble ikke sammenlignet i natt: Ingen vet om den viser det den skal.",
     finding="Funn",
     finding_meanings={
         "missing": "Skal vises på nettsiden, men gjør det ikke.",
@@ -378,6 +390,16 @@ NYNORSK = NightWording(
         "done": "ferdige",
         "put back": "lagde tilbake",
         "not recorded": "ikkje registrerte",
+        "entries on the website": "oppføringar på nettsida",
+        "agreeing": "stemmer",
+        "too many": "for mykje",
+        "of nobody": "ingen sine",
+        "not ours": "ikkje våre",
+        "mentors who differ": "likepersonar som avvik",
+        "queued": "lagde i kø",
+        "on their way": "alt undervegs",
+        "given up before": "gjevne opp før",
+        "reported only": "berre melde",
     },
     paused=("Sett på pause i natt", "Ville ha vorte sett på pause"),
     paused_none=("Ingen vart sett på pause i natt.", "Ingen ville ha vorte sett på pause."),
@@ -401,6 +423,7 @@ NYNORSK = NightWording(
     how_long="Kor lenge",
     findings="Funn",
     findings_none="Det er ingen opne funn: Nettsida og databasen stemmer overeins.",
+    not_compared="Nettsida vart ikkje samanlikna i natt: Ingen veit om ho viser det ho skal.",
     finding="Funn",
     finding_meanings={
         "missing": "Skal visast på nettsida, men blir det ikkje.",
@@ -543,6 +566,7 @@ ENGLISH = NightWording(
     how_long="How long",
     findings="Findings",
     findings_none="No findings are open: the website and the database agree.",
+    not_compared="The website was not compared tonight: nobody knows whether it shows what it should.",
     finding="Finding",
     finding_meanings={
         "missing": "To be listed on the website, but not there.",

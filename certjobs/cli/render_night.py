@@ -109,7 +109,9 @@ def _sentences(night: Night) -> None:
     say(f"On the way to the website: {waiting}{oldest}{dead}.")
     if not night.exposed:
         say("Nobody whose certification has expired is on the website, as far as is known.")
-    if not night.findings:
+    if not night.compared:
+        say("The website was not compared tonight: nobody knows whether it shows what it should.")
+    elif not night.findings:
         say("Website, ledger and database agree: no finding is open.")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from certjobs.cli.administration import administering
-from certjobs.cli.options import ADMIN_EXITS, Debug, DryRun, Json, Local, Reason, clean_reason
+from certjobs.cli.options import ADMIN_EXITS, Debug, DryRun, Json, Local, Reason
 
 
 def register(app: typer.Typer) -> None:
@@ -43,7 +43,7 @@ def unlock(
 
     names = bootstrap.job_names(job)
     with administering(local=local, json=json, dry_run=dry_run, reason=reason) as (env, transaction):
-        found = locks.unlock(transaction, names, by=env.actor, reason=clean_reason(reason))
+        found = locks.unlock(transaction, names, run=env.new_run("unlock"))
     if found is None:
         render.not_held(names[0], exclusive=registry.find(job).exclusive, dry_run=dry_run, as_json=json)
     else:

@@ -12,7 +12,7 @@ from certjobs.db.tables import coordinators
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     from certjobs.db.organisations import Organisation
 
@@ -73,6 +73,15 @@ class Named:
     address: str
 
 
+@dataclass(frozen=True, slots=True)
+class Late:
+    """What a night should have done about a mentor and another did: a reminder of a threshold, or (None) a pause."""
+
+    day: date
+    threshold_day: int | None
+    mentor_ref: str
+
+
 class Forecasts:
     """The nights to come, on one transaction."""
 
@@ -96,6 +105,19 @@ class Forecasts:
             "job_name": job_name,
         }
         return [Due(*row) for row in self._connection.execute(statement("forecast"), values)]
+
+    def came_late(
+        self, organisation_id: int, first: date, last: date, thresholds: Sequence[int] | None
+    ) -> Sequence[Late]:
+        """Return what runs after missed nights have done of them already: pauses or, with thresholds, reminders."""
+        values = {
+            "organisation_id": organisation_id,
+            "first": first,
+            "last": last,
+            "reminders": thresholds is not None,
+            "furthest": max(thresholds or (0,)),
+        }
+        return [Late(*row) for row in self._connection.execute(statement("came_late"), values)]
 
     # What a night expects of the next.
 
@@ -124,6 +146,11 @@ class Forecasts:
         """
         values = {"job_name": job_name, "organisation_id": organisation_id, "night": night, "reminders": reminders}
         number: int = self._connection.execute(statement("unexplained_volume"), values).scalar_one()
+        return number
+
+    def changed_since(self, since: datetime) -> int:
+        """Return of how many mentors somebody else than this run changed something that decides a night."""
+        number: int = self._connection.execute(statement("changed_since"), {"since": since}).scalar_one()
         return number
 
     def coordinators(self, ids: Iterable[int]) -> dict[int, Named]:

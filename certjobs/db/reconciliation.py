@@ -23,6 +23,7 @@ _MAY_STAGE = sa.text(
 _AGAIN = sa.text("DROP TABLE IF EXISTS pg_temp.listing_staging, pg_temp.divergences")
 _FINDINGS_AGAIN = sa.text("DROP TABLE IF EXISTS pg_temp.findings_now")
 # The portal's own id stands with an entry only where that has no key: more is not needed to tell them apart.
+MOST_UNKNOWN = 1000  # unknown entries that are told of one by one; a wrong key column makes everybody unknown
 _STAGING = sa.text("CREATE TEMPORARY TABLE listing_staging (mentor_ref text, entry text) ON COMMIT DROP")
 _DIVERGENCES = sa.text(
     "CREATE TEMPORARY TABLE divergences (finding text NOT NULL, mentor_id bigint, organisation_id bigint,"
@@ -41,9 +42,10 @@ _KEEP_BACK = sa.text(
     " AND NOT EXISTS (SELECT 1 FROM approved_changes a WHERE a.job_name = :job_name AND a.mentor_id = d.mentor_id"
     " AND a.certification_expiry = d.certification_expiry)"
 )
-# A key that looks like an address is told to nobody.
+# A key is told where it looks like a reference, and the portal's id where it looks like one: whatever else stands there
+# may be somebody's name or address.
 _TOLD = sa.text(
-    "SELECT d.finding, CASE WHEN strpos(d.mentor_ref, '@') = 0 THEN d.mentor_ref END AS mentor_ref, d.entry,"
+    "SELECT d.finding, certjobs_telling_ref(d.mentor_ref) AS mentor_ref, certjobs_telling_id(d.entry) AS entry,"
     " d.given_up, d.refused"
     " FROM (SELECT d.*, row_number() OVER (PARTITION BY d.finding ORDER BY d.mentor_ref, d.entry) AS number"
     " FROM divergences d WHERE NOT d.left_out) d WHERE d.number <= :limit ORDER BY d.finding, d.number"
@@ -62,14 +64,19 @@ _NAME = sa.text(
 _EMPTIED = sa.text(
     "SELECT NOT EXISTS (SELECT 1 FROM listing_staging) AND EXISTS (SELECT 1 FROM website_listing w WHERE w.listed)"
 )
-# Whom the portal took off and does not list now either, as the rule has it: others are found to differ, or are not ours.
+_SURELY_LISTED = sa.text(
+    "SELECT s.mentor_ref FROM listing_staging s JOIN peer_mentors m ON m.external_ref = s.mentor_ref"
+    " JOIN website_listing w ON w.mentor_id = m.id WHERE w.listed AND w.acknowledged_at < :before LIMIT :limit"
+)
+# Whom the portal took off and does not list now either, as the rule has it; others differ, or are not ours.
 _TAKEN_OFF = sa.text(
     "SELECT m.id AS mentor_id, m.external_ref AS mentor_ref, m.certification_expiry"
     " FROM website_listing w JOIN peer_mentors m ON m.id = w.mentor_id"
     " JOIN organisations o ON o.id = m.organisation_id"
     " WHERE NOT w.listed AND w.acknowledged_at < :before"
-    " AND certjobs_listing(o.website_sync, m.status, m.certification_expiry, certjobs_today(o.time_zone)) = 'not listed'"
-    " AND NOT EXISTS (SELECT 1 FROM listing_staging s WHERE s.mentor_ref = m.external_ref) ORDER BY m.external_ref"
+    " AND certjobs_listing(o.website_sync, m.status, m.certification_expiry, certjobs_today(o.time_zone))"
+    " = 'not listed' AND NOT EXISTS (SELECT 1 FROM listing_staging s WHERE s.mentor_ref = m.external_ref)"
+    " ORDER BY m.external_ref"
 )
 _LAGGING = sa.text(
     "INSERT INTO findings_now (finding, mentor_id, certification_expiry_date, detail, done)"
@@ -200,20 +207,23 @@ class Reconciliation:
 
     def compare(self, staged: int, since: datetime) -> Compared:
         """Compare what was staged with the rule, and keep the divergences; ``since``: when the reading began."""
-        row = self._connection.execute(statement("compare_listing"), {"since": since}).one()
+        row = self._connection.execute(statement("compare_listing"), {"since": since, "most": MOST_UNKNOWN}).one()
         return Compared(staged, *row)
 
     def name_unknown(self, pages: Iterable[ListedPage]) -> None:
         """Look up in the pages the portal's own ids of entries whose key no mentor has."""
-        unnamed = {_readable(ref) for ref in self._connection.execute(_UNNAMED).scalars()}
+        unnamed = set(self._connection.execute(_UNNAMED).scalars())
         if not unnamed:
             return
-        for page in pages:
-            pairs = zip(map(_readable, (ref or "" for ref in page.refs)), page.entries, strict=True)
-            found = [(ref, _readable(entry)) for ref, entry in pairs if ref in unnamed]
-            if found:
-                values = {"refs": [ref for ref, _ in found], "entries": [entry for _, entry in found]}
-                self._connection.execute(_NAME, values)
+        found = {
+            key: entry
+            for page in pages
+            for ref, entry in zip(page.refs, page.entries, strict=True)
+            if ref is not None and (key := _readable(ref)) in unnamed
+        }
+        self._connection.execute(
+            _NAME, {"refs": list(found), "entries": [_readable(entry) for entry in found.values()]}
+        )
 
     def missing(self, job_name: str) -> Sequence[Missing]:
         """Return, by organisation, who would be put back on the website, where there are some."""
@@ -249,6 +259,10 @@ class Reconciliation:
         """Return the divergences that are not on their way already, at most ``limit`` of a kind."""
         return [Divergence(*row) for row in self._connection.execute(_TOLD, {"limit": limit})]
 
+    def surely_listed(self, before: datetime, limit: int) -> Sequence[str]:
+        """Return mentors whom the portal lists and acknowledged before that moment, at most so many."""
+        return self._connection.execute(_SURELY_LISTED, {"before": before, "limit": limit}).scalars().all()
+
     def taken_off(self, before: datetime) -> Generator[TakenOff]:
         """Yield whom the portal acknowledged to have taken off before that moment."""
         return stream(self._connection, _TAKEN_OFF, {"before": before}, TakenOff)
@@ -260,9 +274,10 @@ class Reconciliation:
         self._connection.execute(_FINDINGS_AGAIN)
         self._connection.execute(_FINDINGS)
 
-    def find_divergences(self, *, report_only: bool) -> None:
-        """Gather what the comparison found."""
-        self._connection.execute(statement("find_divergences"), {"report_only": report_only})
+    def find_divergences(self, *, unknown: int, report_only: bool) -> None:
+        """Gather what the comparison found; ``unknown``: how many entries no mentor has."""
+        values = {"report_only": report_only, "unknown": unknown, "most": MOST_UNKNOWN}
+        self._connection.execute(statement("find_divergences"), values)
 
     def find_lagging(self, mentors: Sequence[TakenOff]) -> None:
         """Gather who is still visible to the public."""

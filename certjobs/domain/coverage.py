@@ -17,6 +17,20 @@ FORETOLD: Mapping[str, str] = {"expiry-check": "paused", "remind": "reminders"}
 # The count that says of a run that it did its job's whole night: for every organisation, and no baseline.
 WHOLE_NIGHT = "whole_night"
 
+_NOTICES = (
+    "notices owed",
+    "notices_owed",
+    {
+        "owed_sent": "sent",
+        "owed_suppressed": "suppressed",
+        "owed_superseded": "superseded",
+        "owed_dead": "dead",
+        "owed_unknown": "unknown",
+        "owed_discarded": "discarded",
+        "owed_open": "open",
+    },
+)
+
 # Of a job's counts: what there was to do, and what became of it. The first name stands for what is counted from causes.
 _EQUATIONS: Mapping[str, Sequence[tuple[str, str, Mapping[str, str]]]] = {
     "expiry-check": (
@@ -25,22 +39,9 @@ _EQUATIONS: Mapping[str, Sequence[tuple[str, str, Mapping[str, str]]]] = {
             "expired",
             {"paused": "paused", "refused": "refused", "failed": "failed", "open": "open", "changed": "changed"},
         ),
+        _NOTICES,
     ),
-    "remind": (
-        (
-            "notices owed",
-            "notices_owed",
-            {
-                "owed_sent": "sent",
-                "owed_suppressed": "suppressed",
-                "owed_superseded": "superseded",
-                "owed_dead": "dead",
-                "owed_unknown": "unknown",
-                "owed_discarded": "discarded",
-                "owed_open": "open",
-            },
-        ),
-    ),
+    "remind": (_NOTICES,),
     "sync": (
         (
             "operations taken",
@@ -59,7 +60,7 @@ _EQUATIONS: Mapping[str, Sequence[tuple[str, str, Mapping[str, str]]]] = {
         (
             "entries on the website",
             "entries",
-            {"agreeing": "agreeing", "extra": "too many", "unknown": "unknown", "not_ours": "not ours"},
+            {"agreeing": "agreeing", "extra": "too many", "unknown": "of nobody", "not_ours": "not ours"},
         ),
         (
             "mentors who differ",

@@ -14,7 +14,8 @@ MEANING = {
     "warning": ("mentor active without a valid certification", "mentors active without a valid certification"),
 }
 KINDS = tuple(MEANING)
-OF_THE_WEBSITE = ("extra", "missing", "unknown", "lagging")  # the last one only where the public site was read
+LAGGING = "lagging"
+OF_THE_WEBSITE = ("extra", "missing", "unknown", LAGGING)
 TRACES = ("duplicate", "stuck", "unfinished", "missed")
 
 

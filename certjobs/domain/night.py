@@ -134,6 +134,7 @@ class Night:
     ``today`` is the first organisation's date when the run began; ``paused`` and ``exposed`` tell of the first so many,
     ``paused_total`` and ``exposed_total`` count all. ``forecast`` has a row for each coming night with something to do,
     between ``forecast_first`` and ``forecast_last``. ``history`` is ordered by when the runs started, oldest first.
+    ``compared``: whether the website was compared with the rule tonight; else nobody knows whether it agrees.
     """
 
     run_id: str
@@ -158,6 +159,7 @@ class Night:
     exposed_total: int
     findings: Sequence[Finding]
     volumes: Sequence[Volume]
+    compared: bool
 
     def nameless(self) -> Night:
         """Return the night without anybody's name: what is not for the page of whoever asked for names."""

@@ -49,7 +49,8 @@ class Outcome:
 
     ``counts`` are plain numbers by name; ``message`` is one line where the job did not end well
     and ``hint`` what to do about it; ``details`` is JSON-ready and names people by reference only,
-    but for a dry-run's ``recipients`` and the names for a night's page, which a person asked to see. ``watches`` is trouble that lasts, as it judged it.
+    but for a dry-run's ``recipients`` and the names for a night's page, which a person asked to see. ``watches`` is
+    trouble that lasts, as it judged it.
     """
 
     exit_code: ExitCode = ExitCode.OK

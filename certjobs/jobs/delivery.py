@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from contextlib import AbstractContextManager
 
-    from certjobs.db.notifications import Claim, StillOpen
+    from certjobs.db.notifications import Account, Claim, StillOpen
     from certjobs.db.organisations import Organisation
     from certjobs.jobs.context import JobContext
     from certjobs.ports import Advance, Message, Notifier, Sender
@@ -438,6 +438,26 @@ class _Down(CertjobsError):
 def _down(name: str, reason: str) -> CertjobsError:
     msg = f"The channel {name} cannot be reached: {reason.rstrip('.')}."
     return _Down(msg, hint="Everything left stays owed; the next run goes on with it.")
+
+
+def account_for_notices(ctx: JobContext[Any]) -> tuple[Account, int]:
+    """Count what became of every notice that this run owes, and return the account and how many these are.
+
+    The sum of the counts ``owed_...`` is to be ``notices_owed``, which is counted from causes.
+    """
+    with ctx.transaction() as store:
+        found = store.notifications.account(ctx.run_id)
+    became = {
+        "owed_sent": found.sent,
+        "owed_suppressed": found.suppressed,
+        "owed_superseded": found.superseded,
+        "owed_dead": found.dead,
+        "owed_unknown": found.unknown,
+        "owed_discarded": found.discarded,
+        "owed_open": found.open,
+    }
+    ctx.counts.update(became)
+    return found, sum(became.values())
 
 
 def _told(ctx: JobContext[Any], scope: Scope, stopped: CertjobsError | None) -> Delivered:

@@ -23,11 +23,11 @@ from certjobs.domain.delivery import PAUSE
 from certjobs.domain.outcome import Outcome, worst
 from certjobs.errors import CertjobsError, ExitCode, StatementFailed
 from certjobs.jobs import nights
-from certjobs.jobs.delivery import Delivered, deliver, leave_for_remind
+from certjobs.jobs.delivery import Delivered, account_for_notices, deliver, leave_for_remind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     from certjobs.db.mentors import Cursor, Paused, PausedBatch
     from certjobs.db.organisations import Organisation
@@ -67,6 +67,8 @@ def expiry_check(ctx: JobContext[ExpiryCheckOptions]) -> Outcome:
     guard (exit 4), or could not be paused (exit 3). Again is nothing. Raises UsageError for an unknown organisation.
     """
     chosen = _organisations(ctx)
+    with ctx.transaction() as store:
+        began = store.operations.now()
     plans = [_plan(ctx, organisation) for organisation in chosen if organisation.auto_pause]
     ctx.count(paused=0, failed=0, notices_owed=0, without_coordinator=0)
     nights.count_missed(ctx, [plan.before for plan in plans])
@@ -76,13 +78,15 @@ def expiry_check(ctx: JobContext[ExpiryCheckOptions]) -> Outcome:
         for plan in plans:
             for approved in (True, False):
                 _pause(ctx, plan, advance, approved=approved)
-    _account(ctx, plans)
+    _account(ctx, plans, began)
     nights.whole(ctx, org=ctx.options.org, baseline=ctx.options.baseline)
     volumes = nights.Volumes(nights.PAUSED)
     for plan in plans if not ctx.options.baseline else ():
         volumes.compare(ctx, plan.organisation, plan.before.expected, plan.paused)
         _expect(ctx, plan)
-    return _outcome(ctx, plans, volumes, _deliver(ctx, chosen))
+    delivered = _deliver(ctx, chosen)
+    account_for_notices(ctx)
+    return _outcome(ctx, plans, volumes, delivered)
 
 
 def _expect(ctx: JobContext[ExpiryCheckOptions], plan: Plan) -> None:
@@ -279,21 +283,29 @@ def _count(ctx: JobContext[ExpiryCheckOptions], plan: Plan, paused: PausedBatch,
     return number
 
 
-def _account(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan]) -> None:
+def _account(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan], since: datetime) -> None:
     """Hold what was done against its causes: expired = paused + refused + failed + open + changed.
 
     An expired mentor who is still active, though neither refused nor failed, is open: due since the run began. One who
     was counted and is nowhere else is changed: renewed, paused or moved meanwhile (negative where more became due and
-    were paused than were counted). Raises CertjobsError where audit or notices do not hold what the run did.
+    were paused than were counted); there cannot be more of these than were changed by others since. Raises
+    CertjobsError where there are, and where audit or notices do not hold what the run did.
     """
     with ctx.transaction() as store:
         account = store.notifications.account(ctx.run_id)
+        others = store.forecasts.changed_since(since) if plans else 0
         for plan in plans:
             left = sum(store.mentors.count_expired(plan.organisation.id, plan.today, _guarded_as(ctx)))
             plan.open = max(0, left - plan.refused - len(plan.failed))
             done = plan.paused + plan.refused + len(plan.failed) + plan.open
             plan.changed = plan.approved + plan.unapproved - done
     ctx.count(open=sum(plan.open for plan in plans), changed=sum(plan.changed for plan in plans))
+    if sum(abs(plan.changed) for plan in plans) > others:
+        msg = (
+            f"The account of this run does not add up: of {ctx.counts['expired']} expired mentors"
+            f" {abs(ctx.counts['changed'])} are accounted for nowhere, and others changed {others} meanwhile."
+        )
+        raise CertjobsError(msg, hint="Run it again. If it says the same, run `certjobs db check`.")
     if ctx.options.baseline and ctx.counts["notices_suppressed"] != ctx.counts["notices_owed"]:
         msg = "The account of this baseline run does not add up: not every notice was suppressed."
         raise CertjobsError(msg, hint="Look at the table notifications before the next run sends them.")

@@ -91,6 +91,7 @@ def gather(ctx: JobContext[NightlyOptions], reports: Sequence[Report], outcome: 
         exposed=exposed,
         exposed_total=exposed_total,
         findings=findings,
+        compared=any("entries" in report.outcome.counts for report in reports if report.job_name == "reconcile"),
         volumes=[Volume(**each) for found in details.values() for each in found.get("volumes", ())],
     )
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
-    from certjobs.db.forecasts import Due
+    from certjobs.db.forecasts import Due, Late
     from certjobs.db.organisations import Organisation
     from certjobs.jobs.context import JobContext
 
@@ -32,7 +32,7 @@ class Before:
     """
 
     missed: Sequence[date]
-    due: Sequence[Due]
+    due: Sequence[Due | Late]
     expected: int | None
 
 
@@ -49,7 +49,10 @@ def before(ctx: JobContext[Any], organisation: Organisation, thresholds: Sequenc
         first = max(last + ONE_DAY, today - MOST * ONE_DAY)
         missed = [first + number * ONE_DAY for number in range((today - first).days)]
         alone = replace(organisation, remind=thresholds is not None, auto_pause=thresholds is None)
-        due = store.forecasts.due(alone, first, len(missed), thresholds or (), job_name=ctx.job_name) if missed else ()
+        due: list[Due | Late] = []
+        if missed:
+            due += store.forecasts.came_late(organisation.id, missed[0], missed[-1], thresholds)
+            due += store.forecasts.due(alone, first, len(missed), thresholds or (), job_name=ctx.job_name)
         return Before(missed, due, store.forecasts.expected(ctx.job_name, organisation.id, today))
 
 
@@ -68,14 +71,14 @@ def whole(ctx: JobContext[Any], *, org: str | None, baseline: bool) -> None:
 
 def told(ctx: JobContext[Any], found: Sequence[Before]) -> list[dict[str, Any]]:
     """Return the nights missed, by name, and what each would have done; JSON-ready."""
-    nights: dict[date, list[Due]] = {night: [] for each in found for night in each.missed}
+    nights: dict[date, list[Due | Late]] = {night: [] for each in found for night in each.missed}
     for each in found:
         for due in each.due:
             nights[due.day].append(due)
     return [_night(ctx.job_name, night, due) for night, due in sorted(nights.items())]
 
 
-def _night(job: str, night: date, due: Sequence[Due]) -> dict[str, Any]:
+def _night(job: str, night: date, due: Sequence[Due | Late]) -> dict[str, Any]:
     pauses = [each.mentor_ref for each in due if each.threshold_day is None]
     reminders = [(each.mentor_ref, each.threshold_day) for each in due if each.threshold_day is not None]
     return {

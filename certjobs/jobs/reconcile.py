@@ -18,14 +18,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from certjobs.domain.coverage import NIGHTLY, equations
-from certjobs.domain.findings import KINDS, OF_THE_WEBSITE, TRACES, sentence
+from certjobs.domain.findings import KINDS, LAGGING, OF_THE_WEBSITE, TRACES, sentence
 from certjobs.domain.outcome import Outcome, Watch, worst
 from certjobs.domain.text import counted
-from certjobs.errors import CertjobsError, ExitCode
+from certjobs.errors import CertjobsError, ExitCode, Unavailable
 from certjobs.jobs.syncing import accepted, send
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from certjobs.db.reconciliation import Compared, Divergence, Noted, TakenOff
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 BACK = timedelta(days=7)  # for so long what is past and cannot be put right is told of
 SHOWN = 20  # divergences of a kind that a report names
 CHUNK = 2000  # references that are looked for on the public site at once
+SAMPLE = 50  # of those who must be there, in which one at least is looked for
 
 
 def reconcile(ctx: JobContext[ReconcileOptions]) -> Outcome:
@@ -68,6 +69,9 @@ def _against_the_website(run: _Reconciling) -> Outcome:
     queued = run.compare(ctx.portal, since, site=ctx.site if unread is None else None)
     sent = send(ctx, ctx.portal, order=lambda: queued) if queued else Outcome()
     run.close_what_is_mended(queued)
+    if run.blind:
+        msg = "Nobody can tell what the public sees: the public site shows none of those who have long been listed."
+        unread = Unavailable(msg, hint="Set CERTJOBS_PUBLIC_SITE_URL to the page, or pages, that list the mentors.")
     if unread is None:
         return sent
     message = f"{sent.message} {unread.message}" if sent.message else unread.message
@@ -94,6 +98,7 @@ class _Reconciling:
     divergences: Sequence[Divergence] = ()
     guarded: list[dict[str, Any]] = field(default_factory=list)
     mended: Mapping[str, int] = field(default_factory=dict)
+    blind: bool = False
 
     # What the database alone shows.
 
@@ -129,21 +134,24 @@ class _Reconciling:
             found = store.reconciliation
             compared = found.compare(found.stage(pages), since)
             found.name_unknown(pages)
-            lagging = list(_lagging(store, site, since - options.public_lag)) if site is not None else []
+            lagging = self._lagging(store, site, since - options.public_lag)
             store.begin_changes()
-            if options.adopt:
-                if found.has_emptied():
-                    raise _unlikely()
-                ctx.count(adopted=found.adopt(since))
+            if options.adopt and found.has_emptied():
+                raise _unlikely()
             if mends:
                 self._ask_the_guard(store)
-            queued, met = found.queue() if mends else ((), 0)
             kept = found.kept()
             found.begin_findings()
-            found.find_divergences(report_only=not mends)
-            found.find_lagging(lagging)
-            self._note(found.note(OF_THE_WEBSITE if site is not None else [*OF_THE_WEBSITE][:-1]))
+            found.find_divergences(unknown=compared.unknown, report_only=not mends)
+            found.find_lagging(lagging or ())
+            # Where the public site is set and could not be looked at, what was found there before stands.
+            looked = lagging is not None or ctx.site is None
+            self._note(found.note([kind for kind in OF_THE_WEBSITE if looked or kind != LAGGING]))
             self.divergences = found.divergences(SHOWN)
+            # What others could wait for comes last.
+            queued, met = found.queue() if mends else ((), 0)
+            if options.adopt:
+                ctx.count(adopted=found.adopt(since))
         waiting = kept.left_out + kept.given_up + kept.refused
         ctx.count(
             entries=compared.staged,
@@ -161,6 +169,24 @@ class _Reconciling:
         )
         _check(ctx.counts, compared)
         return queued
+
+    def _lagging(self, store: Store, site: PublicSite | None, before: datetime) -> Sequence[TakenOff] | None:
+        """Return whom the public still sees though the portal took them off before that moment; None: nobody can tell.
+
+        A page that shows none of those who were listed before it cannot be the right one.
+        """
+        if site is None:
+            return None
+        there = store.reconciliation.surely_listed(before, SAMPLE)
+        if there and not site.shown(there):
+            self.blind = True
+            return None
+        found: list[TakenOff] = []
+        candidates = store.reconciliation.taken_off(before)
+        while chunk := list(islice(candidates, CHUNK)):
+            shown = set(site.shown([each.mentor_ref for each in chunk]))
+            found += [each for each in chunk if each.mentor_ref in shown]
+        return found
 
     def _ask_the_guard(self, store: Store) -> None:
         """Keep back who would be put on the website in an organisation where that is unlikely many."""
@@ -249,14 +275,6 @@ class _Unlikely(CertjobsError):
     """What was read is not believed without a person."""
 
     exit_code = ExitCode.GUARD
-
-
-def _lagging(store: Store, site: PublicSite, before: datetime) -> Iterator[TakenOff]:
-    """Yield whom the public still sees though the portal took them off before that moment."""
-    candidates = store.reconciliation.taken_off(before)
-    while chunk := list(islice(candidates, CHUNK)):
-        shown = set(site.shown([each.mentor_ref for each in chunk]))
-        yield from (each for each in chunk if each.mentor_ref in shown)
 
 
 def _check(counts: Mapping[str, int], compared: Compared) -> None:

@@ -21,7 +21,7 @@ from certjobs.domain.text import counted
 from certjobs.domain.thresholds import DECIDED_FOR_ALL, thresholds_of
 from certjobs.errors import CertjobsError, ExitCode, StatementFailed
 from certjobs.jobs import nights
-from certjobs.jobs.delivery import Delivered, deliver
+from certjobs.jobs.delivery import Delivered, account_for_notices, deliver
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -170,24 +170,13 @@ def _account(ctx: JobContext[RemindOptions]) -> None:
 
     ``notices_owed`` is the sum of the counts ``owed_...``. Raises CertjobsError on a remainder.
     """
-    with ctx.transaction() as store:
-        found = store.notifications.account(ctx.run_id)
-    became = {
-        "owed_sent": found.sent,
-        "owed_suppressed": found.suppressed,
-        "owed_superseded": found.superseded,
-        "owed_dead": found.dead,
-        "owed_unknown": found.unknown,
-        "owed_discarded": found.discarded,
-        "owed_open": found.open,
-    }
-    ctx.counts.update(became)
+    found, became = account_for_notices(ctx)
     reminders, owed = ctx.counts["reminders"], ctx.counts["notices_owed"]
-    if (found.due, found.reminders, found.recorded, sum(became.values())) != (reminders, owed, owed, owed):
+    if (found.due, found.reminders, found.recorded, became) != (reminders, owed, owed, owed):
         msg = (
             f"The account of this run does not add up: {reminders} reminders decided and {found.due} in the ledger,"
             f" {owed} notices owed to {found.reminders} recipients, {found.recorded} recorded, and what became of"
-            f" {sum(became.values())} is known."
+            f" {became} is known."
         )
         raise CertjobsError(msg, hint="Run `certjobs db check`, and look at `certjobs notifications list`.")
 

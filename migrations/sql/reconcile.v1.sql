@@ -1,3 +1,13 @@
+-- What of an entry on the website may be told and written down: a key that looks like a reference, the id that Dataverse gives.
+-- Where a column is the wrong one, names and addresses stand there.
+CREATE FUNCTION certjobs_telling_ref(key text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$ SELECT CASE WHEN key ~ '^[A-Za-z0-9._/-]{1,40}$' AND key ~ '[0-9]' THEN key END $$;
+CREATE FUNCTION certjobs_telling_id(entry text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$ SELECT CASE WHEN entry ~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$' THEN entry END $$;
+GRANT EXECUTE ON FUNCTION certjobs_telling_ref(text), certjobs_telling_id(text) TO certjobs_job;
+
 -- A run is of the night that it took for today or, where nobody said, of the date on which it began where the organisation is.
 CREATE FUNCTION certjobs_missed_nights(p_jobs text[], p_first date, p_last date, p_zone text)
 RETURNS TABLE (job_name text, night date)

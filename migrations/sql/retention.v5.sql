@@ -90,6 +90,11 @@ BEGIN
          WHERE d.id IN (SELECT q.id FROM public.sync_queue q
                          WHERE q.created_at < p_before AND q.finished_at < p_before
                            AND (q.status = 'superseded'
+                                AND (q.handled_at IS NULL
+                                     -- What a person gave up is not tried again as long as nothing came after it.
+                                     OR EXISTS (SELECT 1 FROM public.sync_queue later
+                                                 WHERE later.mentor_id = q.mentor_id AND later.id > q.id)
+                                     OR NOT EXISTS (SELECT 1 FROM public.peer_mentors m WHERE m.id = q.mentor_id))
                                 OR q.status = 'done'
                                    AND NOT EXISTS (SELECT 1 FROM public.sync_queue dead
                                                     WHERE dead.mentor_id = q.mentor_id AND dead.id < q.id

@@ -488,6 +488,11 @@ BEGIN
          WHERE d.id IN (SELECT q.id FROM public.sync_queue q
                          WHERE q.created_at < p_before AND q.finished_at < p_before
                            AND (q.status = 'superseded'
+                                AND (q.handled_at IS NULL
+                                     -- What a person gave up is not tried again as long as nothing came after it.
+                                     OR EXISTS (SELECT 1 FROM public.sync_queue later
+                                                 WHERE later.mentor_id = q.mentor_id AND later.id > q.id)
+                                     OR NOT EXISTS (SELECT 1 FROM public.peer_mentors m WHERE m.id = q.mentor_id))
                                 OR q.status = 'done'
                                    AND NOT EXISTS (SELECT 1 FROM public.sync_queue dead
                                                     WHERE dead.mentor_id = q.mentor_id AND dead.id < q.id
@@ -1060,6 +1065,14 @@ BEGIN
     RETURN NEW;
 END
 $$;
+
+CREATE FUNCTION public.certjobs_telling_id(entry text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $_$ SELECT CASE WHEN entry ~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$' THEN entry END $_$;
+
+CREATE FUNCTION public.certjobs_telling_ref(key text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $_$ SELECT CASE WHEN key ~ '^[A-Za-z0-9._/-]{1,40}$' AND key ~ '[0-9]' THEN key END $_$;
 
 CREATE FUNCTION public.certjobs_threshold_bands(today date, thresholds integer[]) RETURNS TABLE(threshold_day integer, first_day date, last_day date)
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1841,6 +1854,10 @@ GRANT ALL ON FUNCTION public.certjobs_reminders_due(organisation_id bigint, toda
 GRANT ALL ON FUNCTION public.certjobs_session_start() TO certjobs_job;
 
 GRANT ALL ON FUNCTION public.certjobs_setting(name text) TO certjobs_job;
+
+GRANT ALL ON FUNCTION public.certjobs_telling_id(entry text) TO certjobs_job;
+
+GRANT ALL ON FUNCTION public.certjobs_telling_ref(key text) TO certjobs_job;
 
 GRANT ALL ON FUNCTION public.certjobs_threshold_bands(today date, thresholds integer[]) TO certjobs_job;
 

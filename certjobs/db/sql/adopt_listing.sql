@@ -8,6 +8,7 @@ SELECT m.id, s.mentor_ref IS NOT NULL, certjobs_setting('run_id')::uuid
  WHERE NOT EXISTS (SELECT 1 FROM sync_queue q
                     WHERE q.mentor_id = m.id
                       AND (q.status = 'processing' OR q.status = 'done' AND q.finished_at >= :since))
+ ORDER BY m.id
     ON CONFLICT (mentor_id) DO UPDATE
        SET listed = EXCLUDED.listed, acknowledged_at = clock_timestamp(), operation_id = NULL, run_id = EXCLUDED.run_id
      WHERE website_listing.listed IS DISTINCT FROM EXCLUDED.listed

@@ -54,11 +54,14 @@ WITH today AS MATERIALIZED (
            LIMIT 1) last ON true
 ), unknown_written AS (
     INSERT INTO divergences (finding, mentor_ref, entry, left_out, given_up)
-    SELECT DISTINCT 'unknown', u.ref, u.entry,
-           EXISTS (SELECT 1 FROM sync_queue q
-                    WHERE q.mentor_ref = u.ref AND q.status IN ('pending', 'failed', 'processing')) OR gone.lately, false
-      FROM summed s
-     CROSS JOIN LATERAL unnest(s.refs, s.entries) AS u (ref, entry)
+    SELECT 'unknown', u.ref, u.entry,
+           gone.lately OR EXISTS (SELECT 1 FROM sync_queue q
+                                   WHERE q.mentor_ref = u.ref AND q.status IN ('pending', 'failed', 'processing')), false
+      FROM (SELECT DISTINCT u.ref, u.entry
+              FROM summed s
+             CROSS JOIN LATERAL unnest(s.refs, s.entries) AS u (ref, entry)
+             ORDER BY u.ref, u.entry
+             LIMIT :most) u
      -- Of an erased mentor taken off since the reading began nobody knows the reference any more: any unknown may be theirs.
      CROSS JOIN (SELECT EXISTS (SELECT 1 FROM sync_queue q
                                  WHERE q.status = 'done' AND q.finished_at >= :since AND q.sent = 'remove'

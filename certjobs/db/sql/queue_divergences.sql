@@ -9,6 +9,7 @@ WITH mended AS MATERIALIZED (
     SELECT d.mentor_id, d.finding = 'extra', certjobs_setting('run_id')::uuid
       FROM divergences d
      WHERE d.finding IN ('extra', 'missing') AND NOT d.left_out AND NOT d.refused
+     ORDER BY d.mentor_id
         ON CONFLICT (mentor_id) DO UPDATE
            SET listed = EXCLUDED.listed, acknowledged_at = clock_timestamp(), operation_id = NULL, run_id = EXCLUDED.run_id
          WHERE website_listing.listed IS DISTINCT FROM EXCLUDED.listed
