@@ -108,6 +108,7 @@ def full_night(*, dry_run: bool = False, names: bool = True) -> Night:
     return Night(
         run_id=RUN,
         started_at=STARTED,
+        time_zone="Europe/Oslo",
         today=TODAY,
         dry_run=dry_run,
         status="partial",
@@ -162,6 +163,7 @@ def quiet_night() -> Night:
     return Night(
         run_id=RUN,
         started_at=STARTED,
+        time_zone="Europe/Oslo",
         today=TODAY,
         dry_run=False,
         status="succeeded",
@@ -191,6 +193,7 @@ def nothing() -> Night:
     return Night(
         run_id="",
         started_at=STARTED,
+        time_zone="Europe/Oslo",
         today=TODAY,
         dry_run=False,
         status="",

@@ -54,11 +54,11 @@ def night(
 
 
 def contents(database: TestDatabase) -> dict[str, list[str]]:
-    """Return every row of every table but the run log."""
+    """Return every row of every table but the run log and what the next night is expected to do."""
     with database.connect() as connection:
         tables = connection.execute(
-            "SELECT table_name FROM information_schema.tables"
-            " WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name <> 'scheduler_run_log'"
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+            " AND table_type = 'BASE TABLE' AND table_name NOT IN ('scheduler_run_log', 'forecasts')"
         ).fetchall()
         query = sql.SQL("SELECT to_jsonb(t)::text FROM {} t ORDER BY 1")
         return {

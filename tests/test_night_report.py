@@ -445,6 +445,7 @@ NIGHTS = st.builds(
     findings=some(st.builds(Finding, NAMES, NUMBERS, NUMBERS, some(TEXTS))),
     volumes=some(st.builds(Volume, TEXTS, NAMES, NUMBERS, NUMBERS, st.booleans())),
     compared=st.booleans(),
+    time_zone=st.just("Europe/Oslo"),
 )
 
 

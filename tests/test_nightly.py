@@ -247,5 +247,68 @@ def test_no_names_in_the_log(certjobs: Certjobs, database: TestDatabase, portal:
         certjobs, database, portal, "--report", str(file), "--with-names", env={"CERTJOBS_NOTIFY_CHANNEL": "none"}
     )
     assert "Mentor X" in file.read_text()
-    assert "Mentor X" not in str(log_lines(result))
+    assert "Mentor X" not in str(log_lines(result)) + result.stdout
     assert "Mentor X" not in str(database.all("SELECT * FROM scheduler_run_log"))
+
+
+def test_others_who_were_renewed_explain_nothing(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """Six who were expected and did not come are news though six others were renewed since."""
+    others = [f"A{number}" for number in range(6)]
+    due = [f"X{number}" for number in range(6)]
+    load(certjobs, *(Mentor(ref, 0) for ref in due), *(Mentor(ref, 200) for ref in others))
+    portal.knows(*others, *due)
+    nightly(certjobs, database, portal)
+    database.execute("ALTER TABLE peer_mentors DISABLE TRIGGER USER")
+    database.execute("UPDATE peer_mentors SET status = 'paused' WHERE external_ref = ANY (%s)", due)
+    database.execute("ALTER TABLE peer_mentors ENABLE TRIGGER USER")
+    for ref in others:
+        do(certjobs, "certs", "renew", f"C-{ref}", "--expires", in_days(300), *WHY)
+    result = nightly(certjobs, database, portal, day=1)
+    (volume,) = [each for each in result.json()["night"]["volumes"] if each["what"] == "paused"]
+    assert (volume["expected"], volume["actual"], volume["unexpected"]) == (6, 0, True)
+
+
+def test_a_part_of_a_night_is_no_night(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """A run for one organisation, or for a day long past, does not hide a missed night nor make up others."""
+    load(certjobs, Mentor("P", 1), Mentor("A", 100), Mentor("N", 100, organisation="NHF"))
+    portal.knows("P", "A")
+    nightly(certjobs, database, portal, day=-1)
+    for argv in (("--org", "NHF", "--as-of", in_days(3)), ("--as-of", in_days(-20))):
+        assert certjobs("expiry-check", *argv, url=database.job_url).exit_code == 0
+    night = nightly(certjobs, database, portal, day=3).json()["night"]
+    missed = {each["night"]: each["pauses"] for each in night["missed"] if each["job"] == "expiry-check"}
+    assert missed == {in_days(0): [], in_days(1): [], in_days(2): ["P"]}
+    assert [each["what"] for each in night["volumes"]] == []
+
+
+def test_who_was_late_is_told_after_a_death(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """A run that died after it had caught up has told nobody: the next one names whom it paused and reminded late."""
+    load(certjobs, Mentor("P", 1), Mentor("R", 8), Mentor("A", 100))
+    portal.knows("P", "R", "A")
+    nightly(certjobs, database, portal, day=-1)
+    for job in ("expiry-check", "remind"):
+        assert certjobs(job, "--as-of", in_days(3), url=database.job_url, env=CHANNEL).exit_code == 0
+    database.execute("UPDATE scheduler_run_log SET status = 'abandoned', counts = '{}' WHERE as_of = %s", in_days(3))
+    missed = nightly(certjobs, database, portal, day=3).json()["night"]["missed"]
+    told = {(each["night"], each["job"]): (each["pauses"], each["reminders"]) for each in missed}
+    assert told[in_days(2), "expiry-check"] == (["P"], [])
+    assert told[in_days(1), "remind"] == ([], [["R", 7]])
+
+
+def test_no_agreement_without_a_comparison(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """Where the website could not be read, screen and page say that nobody knows, and not that it agrees."""
+    load(certjobs, Mentor("A", 100))
+    portal.knows("A")
+    portal.fault("status", "list", status=500, count=None)
+    env = CHANNEL | portal.env
+    result = certjobs("nightly", "--as-of", in_days(0), url=database.job_url, env=env)
+    assert result.exit_code == 69
+    assert "was not compared tonight" in result.stdout
+    assert "agree" not in result.stdout.partition("Tonight")[2].replace("agreeing", "")
+
+
+def test_exposure_of_another_day(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """A night that takes another day for today counts who is exposed by that day, not by the clock."""
+    load(certjobs, Mentor("A", 0))
+    portal.knows("A")
+    assert nightly(certjobs, database, portal, day=-30).json()["night"]["exposed"] == []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from tests.children.helpers import CONSOLE, NIGHT, dump, last_run, load, locks, notices, register, statuses
+from tests.children.helpers import CONSOLE, NIGHT, dump, last_run, load, locks, notices, register, runs, statuses
 from tests.children.processes import Forked, eventually, stuck_in_its_first_send
 from tests.roster import OLA, Mentor
 from tests.test_lock import HOLDER, HOUR, JOB, Held, age, hold, status_of, take_over
@@ -61,10 +61,10 @@ def test_a_dead_owner_is_unlocked(certjobs: Certjobs, database: TestDatabase, de
     assert (found["unlocked"], found["session_there"], found["run_abandoned"]) == (True, False, True)
     assert found["fencing_token"] > dead.token
     assert locks(database) == 0
-    row = last_run(database)
-    assert row.status == "abandoned"
+    row, ours = runs(database)
+    assert (row.status, ours.job_name, ours.status) == ("abandoned", "unlock", "succeeded")
     assert row.error_message == "Its lock was taken by hand, by test: its node was taken away"
-    assert database.one("SELECT finished_at IS NOT NULL FROM scheduler_run_log")
+    assert database.one("SELECT bool_and(finished_at IS NOT NULL) FROM scheduler_run_log")
     assert certjobs(*NIGHT, url=database.job_url).exit_code == 0
     assert statuses(database) == {"A": "paused"}
 

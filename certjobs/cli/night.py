@@ -11,6 +11,7 @@ import typer
 
 from certjobs.cli.jobs import carried_out, carry_out, show
 from certjobs.cli.options import JOB_EXITS, STDIN, AsOf, Debug, DryRun, Json, Local
+from certjobs.errors import ExitCode
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -76,6 +77,7 @@ def nightly(
                 "needs --report FILE" if option == "--with-names" else "needs a file: the screen tells the night anyway"
             )
             raise typer.BadParameter(msg, param_hint=option)
+    written = report is None
     with suppress(_NoNight), _file(report) as out:
         done = carried_out(
             "nightly",
@@ -90,7 +92,8 @@ def nightly(
         show(_nameless(done, night), json=json)
         if out is not None:
             _write(night, out, language)
-    raise typer.Exit(int(done.outcome.exit_code))
+            written = True
+    raise typer.Exit(int(done.outcome.exit_code) or int(ExitCode.OK if written else ExitCode.FAILED))
 
 
 def _file(report: str | None) -> AbstractContextManager[BinaryIO | None]:
@@ -117,7 +120,7 @@ def _write(night: Night | None, out: BinaryIO, language: Language) -> None:
     if night is None:
         typer.echo("The report was not written: the night never came to what it would tell.", err=True)
         raise _NoNight
-    out.write(page(night, language=language.value).encode())
+    out.write(page(night, language=language.value, zone=night.time_zone).encode())
 
 
 def reconcile(

@@ -61,6 +61,10 @@ _NAME = sa.text(
     " FROM unnest(CAST(:refs AS text[]), CAST(:entries AS text[])) AS n (mentor_ref, entry)"
     " WHERE d.finding = 'unknown' AND d.mentor_ref = n.mentor_ref"
 )
+_QUEUED = sa.text(
+    "SELECT mentor_id FROM sync_queue WHERE status IN ('pending', 'failed') AND triggered_by_event = 'reconciliation'"
+    " ORDER BY mentor_id"
+)
 _EMPTIED = sa.text(
     "SELECT NOT EXISTS (SELECT 1 FROM listing_staging) AND EXISTS (SELECT 1 FROM website_listing w WHERE w.listed)"
 )
@@ -243,6 +247,10 @@ class Reconciliation:
     def has_emptied(self) -> bool:
         """Tell whether the website shows nobody at all, where it is known to have shown somebody."""
         return bool(self._connection.execute(_EMPTIED).scalar_one())
+
+    def queued(self) -> Sequence[int]:
+        """Return of which mentors something is open that a comparison queued."""
+        return self._connection.execute(_QUEUED).scalars().all()
 
     def adopt(self, since: datetime) -> int:
         """Keep what the website shows of each mentor as what it acknowledged; return of how many that was news.

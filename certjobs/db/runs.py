@@ -73,7 +73,7 @@ _ENDED = (
     "r.job_name = :job_name AND (r.status IN ('succeeded', 'partial') OR r.exit_code = :refused) AND r.counts ? :whole"
 )
 _LAST_NIGHT = sa.text(
-    "SELECT greatest((SELECT (r.started_at AT TIME ZONE CAST(:time_zone AS text))::date FROM scheduler_run_log r"
+    "SELECT greatest((SELECT certjobs_night_of(r, :time_zone) FROM scheduler_run_log r"
     f" WHERE {_ENDED} AND r.as_of IS NULL ORDER BY r.started_at DESC LIMIT 1),"
     f" (SELECT r.as_of FROM scheduler_run_log r WHERE {_ENDED} AND r.as_of IS NOT NULL ORDER BY r.as_of DESC LIMIT 1))"
 )

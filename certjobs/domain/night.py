@@ -131,14 +131,16 @@ class Volume:
 class Night:
     """A whole night, as its report tells it. Mentors stand by reference alone, unless names were asked for.
 
-    ``today`` is the first organisation's date when the run began; ``paused`` and ``exposed`` tell of the first so many,
-    ``paused_total`` and ``exposed_total`` count all. ``forecast`` has a row for each coming night with something to do,
-    between ``forecast_first`` and ``forecast_last``. ``history`` is ordered by when the runs started, oldest first.
+    ``today`` is the first organisation's date when the run began, ``time_zone`` that organisation's; ``paused`` and
+    ``exposed`` tell of the first so many, ``paused_total`` and ``exposed_total`` count all. ``forecast`` has a row for
+    each coming night with something to do, between ``forecast_first`` and ``forecast_last``. ``history`` is ordered by
+    when the runs started, oldest first.
     ``compared``: whether the website was compared with the rule tonight; else nobody knows whether it agrees.
     """
 
     run_id: str
     started_at: datetime
+    time_zone: str
     today: date
     dry_run: bool
     status: str

@@ -17,6 +17,7 @@ an approval of one lets no other run pause them and tell everybody.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from certjobs.domain.delivery import PAUSE
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from certjobs.ports import Advance
 
 BASELINE = "--baseline"
+UNDER_WAY = timedelta(hours=1)  # as long others may have been at a change that is there to be seen only now
 SHOWN = 50  # paused mentors that a report names; the counts tell of all
 
 
@@ -293,7 +295,7 @@ def _account(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan], since: 
     """
     with ctx.transaction() as store:
         account = store.notifications.account(ctx.run_id)
-        others = store.forecasts.changed_since(since) if plans else 0
+        others = store.forecasts.changed_since(since - UNDER_WAY) if plans else 0
         for plan in plans:
             left = sum(store.mentors.count_expired(plan.organisation.id, plan.today, _guarded_as(ctx)))
             plan.open = max(0, left - plan.refused - len(plan.failed))

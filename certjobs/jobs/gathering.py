@@ -62,6 +62,7 @@ def gather(ctx: JobContext[NightlyOptions], reports: Sequence[Report], outcome: 
     return Night(
         run_id=str(ctx.run_id),
         started_at=ctx.calendar.now,
+        time_zone=organisations[0].time_zone if organisations else "UTC",
         today=today,
         dry_run=ctx.dry_run,
         status=outcome.exit_code.status,

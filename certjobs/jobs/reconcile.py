@@ -124,7 +124,7 @@ class _Reconciling:
     # The website.
 
     def compare(self, portal: ListingPortal, since: datetime, *, site: PublicSite | None) -> Sequence[int]:
-        """Read and compare, log what differs and queue what mends it; return of which mentors something was queued."""
+        """Read and compare, log what differs and queue what mends it; return of which mentors that is to be sent."""
         ctx, options = self.ctx, self.ctx.options
         mends = not (options.report_only or options.adopt)
         with ctx.progress.track("Reading the website", 1) as advance:
@@ -150,9 +150,11 @@ class _Reconciling:
             self.divergences = found.divergences(SHOWN)
             # What others could wait for comes last.
             queued, met = found.queue() if mends else ((), 0)
+            # What an earlier run queued and could not send any more is this one's.
+            waiting = found.queued() if mends else ()
             if options.adopt:
                 ctx.count(adopted=found.adopt(since))
-        waiting = kept.left_out + kept.given_up + kept.refused
+        kept_back = kept.left_out + kept.given_up + kept.refused
         ctx.count(
             entries=compared.staged,
             agreeing=compared.agreeing,
@@ -165,10 +167,10 @@ class _Reconciling:
             left_out=kept.left_out + met,
             given_up_before=kept.given_up,
             refused=kept.refused,
-            reported=0 if mends else kept.ours - waiting,
+            reported=0 if mends else kept.ours - kept_back,
         )
         _check(ctx.counts, compared)
-        return queued
+        return waiting
 
     def _lagging(self, store: Store, site: PublicSite | None, before: datetime) -> Sequence[TakenOff] | None:
         """Return whom the public still sees though the portal took them off before that moment; None: nobody can tell.

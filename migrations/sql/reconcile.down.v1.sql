@@ -8,6 +8,7 @@ $$;
 REVOKE SELECT (mentor_id, occurred_at, run_id) ON certification_events FROM certjobs_job;
 REVOKE SELECT (entity, entity_id, occurred_at, run_id) ON roster_events FROM certjobs_job;
 DROP FUNCTION certjobs_missed_nights(text[], date, date, text);
+DROP FUNCTION certjobs_night_of(scheduler_run_log, text);
 DROP FUNCTION certjobs_telling_ref(text);
 DROP FUNCTION certjobs_telling_id(text);
 DROP INDEX ix_scheduler_run_log_as_of;

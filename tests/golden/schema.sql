@@ -635,26 +635,63 @@ COMMENT ON FUNCTION public.certjobs_listing(website_sync boolean, status text, c
 CREATE FUNCTION public.certjobs_missed_nights(p_jobs text[], p_first date, p_last date, p_zone text) RETURNS TABLE(job_name text, night date)
     LANGUAGE sql STABLE
     AS $$
+    -- A step begins at most a day after the night that it is of.
     SELECT j.job_name, n.night
       FROM unnest(p_jobs) WITH ORDINALITY AS j (job_name, place)
-     CROSS JOIN LATERAL (SELECT coalesce(r.as_of, (r.started_at AT TIME ZONE p_zone)::date) AS night
+     CROSS JOIN LATERAL (SELECT certjobs_night_of(r, p_zone) AS night
                            FROM scheduler_run_log r
                           WHERE r.job_name = j.job_name
                           ORDER BY r.started_at
                           LIMIT 1) began
      CROSS JOIN LATERAL (SELECT each::date AS night
                            FROM generate_series(p_first::timestamp, p_last::timestamp, interval '1 day') AS each) n
-     WHERE n.night >= began.night
-       AND NOT EXISTS (SELECT 1 FROM scheduler_run_log r
-                        WHERE r.job_name = j.job_name AND r.status = 'succeeded' AND r.as_of IS NULL
-                          AND r.started_at >= n.night::timestamp AT TIME ZONE p_zone
-                          AND r.started_at < (n.night + 1)::timestamp AT TIME ZONE p_zone)
-       AND NOT EXISTS (SELECT 1 FROM scheduler_run_log r
-                        WHERE r.job_name = j.job_name AND r.status = 'succeeded' AND r.as_of = n.night)
+     -- LIMIT 1: a look into an index a night, however long the log is.
+      LEFT JOIN LATERAL (SELECT true AS there FROM scheduler_run_log r
+                          WHERE r.job_name = j.job_name AND r.status = 'succeeded' AND r.as_of IS NULL
+                            AND r.started_at >= n.night::timestamp AT TIME ZONE p_zone
+                            AND r.started_at < (n.night + 2)::timestamp AT TIME ZONE p_zone
+                            AND certjobs_night_of(r, p_zone) = n.night
+                          LIMIT 1) good ON true
+      LEFT JOIN LATERAL (SELECT true AS there FROM scheduler_run_log r
+                          WHERE r.job_name = j.job_name AND r.status = 'succeeded' AND r.as_of = n.night
+                          LIMIT 1) given ON true
+     WHERE n.night >= began.night AND good.there IS NULL AND given.there IS NULL
      ORDER BY j.place, n.night
 $$;
 
 COMMENT ON FUNCTION public.certjobs_missed_nights(p_jobs text[], p_first date, p_last date, p_zone text) IS 'The nights of each job, from one date to another but not before its first run, on which no run of it succeeded.';
+
+CREATE TABLE public.scheduler_run_log (
+    run_id uuid NOT NULL,
+    job_name text NOT NULL,
+    parent_run_id uuid,
+    trigger text NOT NULL,
+    as_of date,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    heartbeat_at timestamp with time zone,
+    backend_pid integer,
+    backend_start timestamp with time zone,
+    status text DEFAULT 'running'::text NOT NULL,
+    exit_code integer,
+    error_message text,
+    counts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    host text NOT NULL,
+    version text NOT NULL,
+    actor text NOT NULL,
+    reason text,
+    CONSTRAINT ck_scheduler_run_log_status CHECK ((status = ANY (ARRAY['running'::text, 'succeeded'::text, 'partial'::text, 'failed'::text, 'skipped'::text, 'abandoned'::text])))
+);
+
+CREATE FUNCTION public.certjobs_night_of(p_run public.scheduler_run_log, p_zone text) RETURNS date
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT coalesce(p_run.as_of,
+                    (coalesce((SELECT p.started_at FROM scheduler_run_log p WHERE p.run_id = p_run.parent_run_id),
+                              p_run.started_at) AT TIME ZONE p_zone)::date)
+$$;
+
+COMMENT ON FUNCTION public.certjobs_night_of(p_run public.scheduler_run_log, p_zone text) IS 'The night, as a date in a time zone, that a run is of.';
 
 CREATE FUNCTION public.certjobs_notice_digest(kind text, mentor_ref text, expiry date, nth integer, address text) RETURNS text
     LANGUAGE sql STABLE
@@ -1458,28 +1495,6 @@ ALTER TABLE public.roster_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
     CACHE 1
 );
 
-CREATE TABLE public.scheduler_run_log (
-    run_id uuid NOT NULL,
-    job_name text NOT NULL,
-    parent_run_id uuid,
-    trigger text NOT NULL,
-    as_of date,
-    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    finished_at timestamp with time zone,
-    heartbeat_at timestamp with time zone,
-    backend_pid integer,
-    backend_start timestamp with time zone,
-    status text DEFAULT 'running'::text NOT NULL,
-    exit_code integer,
-    error_message text,
-    counts jsonb DEFAULT '{}'::jsonb NOT NULL,
-    host text NOT NULL,
-    version text NOT NULL,
-    actor text NOT NULL,
-    reason text,
-    CONSTRAINT ck_scheduler_run_log_status CHECK ((status = ANY (ARRAY['running'::text, 'succeeded'::text, 'partial'::text, 'failed'::text, 'skipped'::text, 'abandoned'::text])))
-);
-
 CREATE TABLE public.sync_queue (
     id bigint NOT NULL,
     mentor_id bigint NOT NULL,
@@ -1828,6 +1843,26 @@ GRANT ALL ON FUNCTION public.certjobs_listing(website_sync boolean, status text,
 
 GRANT ALL ON FUNCTION public.certjobs_missed_nights(p_jobs text[], p_first date, p_last date, p_zone text) TO certjobs_job;
 
+GRANT SELECT,INSERT ON TABLE public.scheduler_run_log TO certjobs_job;
+
+GRANT UPDATE(finished_at) ON TABLE public.scheduler_run_log TO certjobs_job;
+
+GRANT UPDATE(heartbeat_at) ON TABLE public.scheduler_run_log TO certjobs_job;
+
+GRANT UPDATE(backend_pid) ON TABLE public.scheduler_run_log TO certjobs_job;
+
+GRANT UPDATE(backend_start) ON TABLE public.scheduler_run_log TO certjobs_job;
+
+GRANT UPDATE(status) ON TABLE public.scheduler_run_log TO certjobs_job;
+
+GRANT UPDATE(exit_code) ON TABLE public.scheduler_run_log TO certjobs_job;
+
+GRANT UPDATE(error_message) ON TABLE public.scheduler_run_log TO certjobs_job;
+
+GRANT UPDATE(counts) ON TABLE public.scheduler_run_log TO certjobs_job;
+
+GRANT ALL ON FUNCTION public.certjobs_night_of(p_run public.scheduler_run_log, p_zone text) TO certjobs_job;
+
 GRANT ALL ON FUNCTION public.certjobs_notice_digest(kind text, mentor_ref text, expiry date, nth integer, address text) TO certjobs_job;
 
 GRANT ALL ON FUNCTION public.certjobs_notice_key(kind text, mentor_id bigint, expiry date, nth integer, coordinator_id bigint) TO certjobs_job;
@@ -1986,24 +2021,6 @@ GRANT SELECT(entity_id) ON TABLE public.roster_events TO certjobs_job;
 GRANT SELECT(run_id) ON TABLE public.roster_events TO certjobs_job;
 
 GRANT SELECT(occurred_at) ON TABLE public.roster_events TO certjobs_job;
-
-GRANT SELECT,INSERT ON TABLE public.scheduler_run_log TO certjobs_job;
-
-GRANT UPDATE(finished_at) ON TABLE public.scheduler_run_log TO certjobs_job;
-
-GRANT UPDATE(heartbeat_at) ON TABLE public.scheduler_run_log TO certjobs_job;
-
-GRANT UPDATE(backend_pid) ON TABLE public.scheduler_run_log TO certjobs_job;
-
-GRANT UPDATE(backend_start) ON TABLE public.scheduler_run_log TO certjobs_job;
-
-GRANT UPDATE(status) ON TABLE public.scheduler_run_log TO certjobs_job;
-
-GRANT UPDATE(exit_code) ON TABLE public.scheduler_run_log TO certjobs_job;
-
-GRANT UPDATE(error_message) ON TABLE public.scheduler_run_log TO certjobs_job;
-
-GRANT UPDATE(counts) ON TABLE public.scheduler_run_log TO certjobs_job;
 
 GRANT SELECT,INSERT ON TABLE public.sync_queue TO certjobs_job;
 

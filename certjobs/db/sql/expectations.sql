@@ -8,10 +8,10 @@ SELECT w.job_name, f.night, f.expected, done.number AS done
                         AND EXISTS (SELECT 1 FROM scheduler_run_log r
                                      WHERE r.job_name = w.job_name
                                        AND (r.as_of = n.night
-                                            OR r.as_of IS NULL
-                                               AND r.started_at >= n.night::timestamp AT TIME ZONE CAST(:zone AS text)
-                                               AND r.started_at < (n.night + 1)::timestamp
+                                            OR r.started_at >= n.night::timestamp AT TIME ZONE CAST(:zone AS text)
+                                               AND r.started_at < (n.night + 2)::timestamp
                                                                   AT TIME ZONE CAST(:zone AS text))
+                                       AND certjobs_night_of(r, :zone) = n.night
                                        AND r.counts ? w.counted)
                       GROUP BY n.night
                       ORDER BY n.night DESC
@@ -20,8 +20,8 @@ SELECT w.job_name, f.night, f.expected, done.number AS done
                        FROM scheduler_run_log r
                       WHERE r.job_name = w.job_name
                         AND (r.as_of = f.night
-                             OR r.as_of IS NULL
-                                AND r.started_at >= f.night::timestamp AT TIME ZONE CAST(:zone AS text)
-                                AND r.started_at < (f.night + 1)::timestamp AT TIME ZONE CAST(:zone AS text))
+                             OR r.started_at >= f.night::timestamp AT TIME ZONE CAST(:zone AS text)
+                                AND r.started_at < (f.night + 2)::timestamp AT TIME ZONE CAST(:zone AS text))
+                        AND certjobs_night_of(r, :zone) = f.night
                         AND r.counts ? w.counted) done
  ORDER BY w.position
