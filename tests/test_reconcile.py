@@ -475,3 +475,42 @@ def test_an_erased_mentor_in_an_old_listing(
     assert "M00" not in portal.listed()
     assert findings(database) == []
     assert "M00" not in str(database.all("SELECT detail FROM reconciliation_log"))
+
+
+@pytest.mark.usefixtures("agreed")
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_acknowledged_while_the_listing_was_read(
+    certjobs: Certjobs,
+    database: TestDatabase,
+    portal: Portal,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+) -> None:
+    """Who was taken off after the portal had answered is left out, by a dry-run too: what was read of them is old."""
+    read = client.DataversePortal.listed
+
+    def then_somebody_is_paused(made: client.DataversePortal) -> Iterable[ListedPage]:
+        pages = read(made)
+        monkeypatch.setattr(client.DataversePortal, "listed", read)
+        do(certjobs, "mentors", "pause", "M00", *WHY)
+        sync(certjobs, database, portal)
+        return pages
+
+    monkeypatch.setattr(client.DataversePortal, "listed", then_somebody_is_paused)
+    counts = reconcile(certjobs, database, portal, *options)["counts"]
+    assert (counts["extra"], counts["left_out"], counts["queued"]) == (1, 1, 0)
+    assert findings(database) == []
+
+
+@pytest.mark.usefixtures("agreed")
+def test_acknowledged_and_still_not_so(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """What was put right, acknowledged, and is wrong again the next night stays a finding: mending it does not help."""
+    edit(portal, M00=False)
+    reconcile(certjobs, database, portal)
+    assert findings(database) == []
+    for _ in range(2):
+        edit(portal, M00=False)
+        reconcile(certjobs, database, portal)
+        assert findings(database) == [("missing", "M00", "Queued again: what was acknowledged before did not last.")]
+    reconcile(certjobs, database, portal)
+    assert findings(database) == []

@@ -62,8 +62,8 @@ _NAME = sa.text(
     " WHERE d.finding = 'unknown' AND d.mentor_ref = n.mentor_ref"
 )
 _QUEUED = sa.text(
-    "SELECT mentor_id FROM sync_queue WHERE status IN ('pending', 'failed') AND triggered_by_event = 'reconciliation'"
-    " ORDER BY mentor_id"
+    "SELECT DISTINCT mentor_id FROM sync_queue WHERE status IN ('pending', 'failed', 'processing')"
+    " AND triggered_by_event = 'reconciliation' ORDER BY mentor_id"
 )
 _EMPTIED = sa.text(
     "SELECT NOT EXISTS (SELECT 1 FROM listing_staging) AND EXISTS (SELECT 1 FROM website_listing w WHERE w.listed)"
@@ -92,6 +92,7 @@ _MENDED = sa.text(
     "WITH mended AS (UPDATE reconciliation_log l SET cleared_at = clock_timestamp(), done = 'Queued, and acknowledged.'"
     " FROM unnest(CAST(:ids AS bigint[])) AS t (mentor_id)"
     " WHERE l.mentor_id = t.mentor_id AND l.finding IN ('extra', 'missing') AND l.cleared_at IS NULL"
+    " AND l.done IS DISTINCT FROM 'Queued again: what was acknowledged before did not last.'"
     " AND (SELECT q.status FROM sync_queue q WHERE q.mentor_id = t.mentor_id AND q.status <> 'superseded'"
     " ORDER BY q.id DESC LIMIT 1) = 'done' RETURNING l.finding)"
     " SELECT finding, count(*) AS number FROM mended GROUP BY finding"
@@ -249,7 +250,7 @@ class Reconciliation:
         return bool(self._connection.execute(_EMPTIED).scalar_one())
 
     def queued(self) -> Sequence[int]:
-        """Return of which mentors something is open that a comparison queued."""
+        """Return of which mentors something is open or under way that a comparison queued."""
         return self._connection.execute(_QUEUED).scalars().all()
 
     def adopt(self, since: datetime) -> int:

@@ -12,7 +12,14 @@ SELECT d.finding, d.mentor_id, d.certification_expiry,
        CASE WHEN d.finding = 'unknown' OR CAST(:report_only AS boolean) THEN 'Reported only.'
             WHEN d.given_up THEN 'Not queued: the same was given up before.'
             WHEN d.refused THEN 'Not queued: the guard waits for a person.'
-            WHEN NOT d.left_out THEN 'Queued.' END,
+            WHEN d.left_out THEN NULL
+            WHEN EXISTS (SELECT 1 FROM reconciliation_log l
+                          WHERE l.mentor_id = d.mentor_id AND l.finding = d.finding
+                            AND (l.done LIKE 'Queued again%' AND l.cleared_at IS NULL
+                                 OR l.done = 'Queued, and acknowledged.'
+                                    AND l.cleared_at > clock_timestamp() - interval '7 days'))
+            THEN 'Queued again: what was acknowledged before did not last.'
+            ELSE 'Queued.' END,
        d.left_out
   FROM divergences d
  UNION -- of which nothing can be told there may be several, which say the same
