@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from certjobs.domain.outcome import Report
 
 
+ALLOWED = {"sync": "take them off the website", "reconcile": "list them on the website again"}
+
+
 def report(found: Report, *, as_json: bool) -> None:
     """Show how a run went."""
     if as_json:
@@ -189,7 +192,7 @@ def approved(found: Approved, *, dry_run: bool, as_json: bool) -> None:
         f"  {_listed(found.mentors, guarded.size)}",
     )
     if not dry_run:
-        does = "take them off the website" if guarded.job_name == "sync" else "pause them"
+        does = ALLOWED.get(guarded.job_name, "pause them")
         say(f"Runs until {found.until:%Y-%m-%d %H:%M} UTC may {does}. Next: certjobs {guarded.job_name}")
 
 

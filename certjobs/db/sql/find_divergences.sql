@@ -8,7 +8,7 @@ SELECT d.finding, d.mentor_id, d.certification_expiry,
             WHEN 'missing' THEN 'The website does not list the mentor, and should.'
             ELSE 'The website lists ' || coalesce('the entry ' || certjobs_telling_id(d.entry), 'an entry')
                  || CASE WHEN d.mentor_ref IS NULL THEN ', which has no key.'
-                         ELSE ', whose key no mentor has' || coalesce(': ' || certjobs_telling_ref(d.mentor_ref), '.') END END,
+                         ELSE ', whose key no mentor has' || coalesce(': ' || certjobs_telling_ref(d.mentor_ref), '') || '.' END END,
        CASE WHEN d.finding = 'unknown' OR CAST(:report_only AS boolean) THEN 'Reported only.'
             WHEN d.given_up THEN 'Not queued: the same was given up before.'
             WHEN d.refused THEN 'Not queued: the guard waits for a person.'
