@@ -23,11 +23,11 @@ Examples:
   certjobs demo                                  see it work, on this machine
   certjobs db upgrade                            create or update the schema
   certjobs roster import mentors.csv --dry-run   what a file would change
-  certjobs expiry-check --dry-run                whom tonight would pause
-  certjobs remind --dry-run                      whose coordinators tonight would warn
+  certjobs nightly --dry-run                     what tonight would do, step by step
+  certjobs nightly                               the whole night
+  certjobs status                                how things stand
   certjobs explain HLF-0042                      why one mentor is not listed
   certjobs forecast                              the coming nights
-  certjobs status                                how things stand
   certjobs runs --failed                         what went wrong lately
 
 """ + exits(*ExitCode)
