@@ -61,6 +61,11 @@ class ExitCode(IntEnum):
         """Who has to do something about it."""
         return EXITS[self].who_acts
 
+    @property
+    def retry_helps(self) -> bool:
+        """Whether the same again may end better, without anybody doing anything."""
+        return EXITS[self].retry_helps
+
 
 class Exit(NamedTuple):
     """A line of the table of exit codes."""
@@ -68,21 +73,26 @@ class Exit(NamedTuple):
     status: str
     meaning: str
     who_acts: str
+    retry_helps: bool
 
 
 EXITS: dict[ExitCode, Exit] = {
-    ExitCode.OK: Exit("succeeded", "done, also when there was nothing to do", "nobody"),
-    ExitCode.FAILED: Exit("failed", "cause unknown", "look"),
-    ExitCode.USAGE: Exit("failed", "wrong usage, unknown job", "the caller"),
-    ExitCode.PARTIAL: Exit("partial", "work owed is still open at the end", "a retry, then the next run"),
-    ExitCode.GUARD: Exit("failed", "refused by the guard against mass change", "a person approves"),
-    ExitCode.INPUT: Exit("failed", "input file rejected, nothing written", "the caller"),
-    ExitCode.UNAVAILABLE: Exit("failed", "database, portal or notifier unreachable", "retry later"),
-    ExitCode.LOCKED: Exit("skipped", "another live run holds the lock", "nobody"),
-    ExitCode.CREDENTIALS: Exit("failed", "credentials rejected", "rotate them"),
-    ExitCode.CONFIGURATION: Exit("failed", "configuration missing or invalid, schema not at head", "the operator"),
-    ExitCode.INTERRUPTED: Exit("failed", "interrupted; work committed so far stays", "nobody"),
-    ExitCode.TERMINATED: Exit("failed", "terminated; work committed so far stays", "nobody"),
+    ExitCode.OK: Exit("succeeded", "done, also when there was nothing to do", "nobody", retry_helps=False),
+    ExitCode.FAILED: Exit("failed", "cause unknown", "look", retry_helps=True),
+    ExitCode.USAGE: Exit("failed", "wrong usage, unknown job", "the caller", retry_helps=False),
+    ExitCode.PARTIAL: Exit(
+        "partial", "work owed is still open at the end", "a retry, then the next run", retry_helps=True
+    ),
+    ExitCode.GUARD: Exit("failed", "refused by the guard against mass change", "a person approves", retry_helps=False),
+    ExitCode.INPUT: Exit("failed", "input file rejected, nothing written", "the caller", retry_helps=False),
+    ExitCode.UNAVAILABLE: Exit("failed", "database, portal or notifier unreachable", "retry later", retry_helps=True),
+    ExitCode.LOCKED: Exit("skipped", "another live run holds the lock", "nobody", retry_helps=True),
+    ExitCode.CREDENTIALS: Exit("failed", "credentials rejected", "rotate them", retry_helps=False),
+    ExitCode.CONFIGURATION: Exit(
+        "failed", "configuration missing or invalid, schema not at head", "the operator", retry_helps=False
+    ),
+    ExitCode.INTERRUPTED: Exit("failed", "interrupted; work committed so far stays", "nobody", retry_helps=True),
+    ExitCode.TERMINATED: Exit("failed", "terminated; work committed so far stays", "nobody", retry_helps=True),
 }
 
 

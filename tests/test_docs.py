@@ -70,7 +70,10 @@ def test_every_setting_stands_in_the_readme_with_its_default_and_meaning() -> No
 
 def test_the_exit_codes_of_the_readme_are_those_of_the_code() -> None:
     """The README's table of exit codes equals the one table in code."""
-    expected = [[str(int(code)), each.status, each.meaning, each.who_acts] for code, each in EXITS.items()]
+    expected = [
+        [str(int(code)), each.status, each.meaning, each.who_acts, "yes" if each.retry_helps else "no"]
+        for code, each in EXITS.items()
+    ]
     assert rows_of("## Exit codes") == expected
 
 
@@ -107,7 +110,10 @@ def test_the_version_is_said_in_one_place(certjobs: Certjobs) -> None:
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "requirements.lock"])
+@pytest.mark.parametrize(
+    "name",
+    ["README.md", "CHANGELOG.md", "requirements.lock", "docs/install.md", "docs/runbook.md", "docs/crontab"],
+)
 def test_no_address_of_a_package_registry_is_committed(name: str) -> None:
     """The lock file holds no URL, and the documents name no place of this or that machine."""
     text = (ROOT / name).read_text(encoding="utf-8")
@@ -132,3 +138,16 @@ def test_examples_in_help_keep_their_lines(certjobs: Certjobs) -> None:
         assert "\\b" not in text, name
         examples = [line for line in text.split("\n") if line.startswith("    certjobs ")]
         assert examples, name
+
+
+def test_links_lead_somewhere() -> None:
+    """Each link of README and docs to a file or a heading of ours leads to one that is there."""
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^):]+)\)", page.read_text(encoding="utf-8")):
+            name, _, anchor = target.partition("#")
+            found = page.parent / name if name else page
+            assert found.exists(), (page.name, target)
+            if anchor:
+                headings = re.findall(r"(?m)^#+ (.*)$", found.read_text(encoding="utf-8"))
+                anchors = {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+                assert anchor in anchors, (page.name, target)
