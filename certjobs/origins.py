@@ -217,7 +217,7 @@ def shown(name: str, value: Any) -> str:
 
 
 def _redacted(text: str) -> str:
-    return f"(set, {len(text)} characters)"
+    return f"(set, {len(text)} {'character' if len(text) == 1 else 'characters'})"
 
 
 def _address(text: str, *, path: bool) -> str | None:
@@ -234,6 +234,7 @@ def database_shown(text: str) -> str:
     if found is None:
         return _redacted(text)
     query = dict(part.partition("=")[::2] for part in (found["query"] or "").split("&"))
-    host = found["host"] or query.get("host", "") or "(this machine)"
-    mode = f" (sslmode={query['sslmode']})" if query.get("sslmode", "").replace("-", "").isalpha() else ""
-    return f"postgresql://{host}{found['port'] or ''}{found['path'] or ''}{mode}"
+    more = {"host": query.get("host", "") if not found["host"] else "", "sslmode": query.get("sslmode", "")}
+    said = ", ".join(f"{name}={value}" for name, value in more.items() if re.fullmatch(r"[\w./%-]+", value))
+    place = f"postgresql://{found['host']}{found['port'] or ''}{found['path'] or ''}"
+    return f"{place} ({said})" if said else place

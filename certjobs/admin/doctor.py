@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 OK, WARNING, FAILED, SKIPPED = "ok", "warning", "failed", "skipped"
 SETTINGS, DATABASE, PORTAL, NOTIFIER, RUNS = "settings", "database", "portal", "notifier", "runs"
+JOB_ROLE = "certjobs_job"
 OLDEST_SERVER = 150000
 AHEAD, FAR_AHEAD = 2.0, 60.0  # seconds between the clocks that are worth a word, and that spoil what is counted in days
 LATE, TOO_LATE = timedelta(hours=26), timedelta(hours=50)  # since a job's last success: a night missed, and two
@@ -63,7 +64,8 @@ class Finding:
     @property
     def what(self) -> str:
         """Return what was looked at, in words."""
-        return self.name.partition(".")[2].replace("_", " ")
+        what = self.name.partition(".")[2]
+        return what if self.section == SETTINGS else what.replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +115,6 @@ class Sources:
     alerter: Callable[[], Reachable | None]
 
 
-class Stopped(Exception):
-    """A check ends with this finding."""
-
-    def __init__(self, finding: Finding) -> None:
-        super().__init__(finding.found)
-        self.finding = finding
-
-
 def doctor(sources: Sources, *, unexpected: Callable[[Exception], None] = lambda _exc: None) -> Report:
     """Make every check, and return what each found. ``unexpected`` hears of an error that is none of ours."""
     return Report(list(_Examination(sources, unexpected).findings()))
@@ -134,6 +128,7 @@ class _Examination:
         self._unexpected = unexpected
         self._session: Session | None = None
         self._at_head = False
+        self._stranger = False
 
     def findings(self) -> Iterator[Finding]:
         """Yield what each check finds."""
@@ -150,8 +145,6 @@ class _Examination:
             return Finding(name, SKIPPED, f"needs {wrong}, which is wrong")
         try:
             return look(name)
-        except Stopped as exc:
-            return exc.finding
         except CertjobsError as exc:
             return Finding(name, FAILED, exc.message, exc.hint, exc.exit_code)
         except StatementFailed as exc:
@@ -171,7 +164,8 @@ class _Examination:
                 yield Finding(f"{SETTINGS}.{each.variable}", OK, f"{each.shown}, from: {each.origin}")
         for wrong in origins.wrong:
             name = f"{SETTINGS}.{wrong.variable or 'unknown'}"
-            yield Finding(name, FAILED, f"{wrong.reason}.", wrong.hint, ExitCode.CONFIGURATION)
+            said = f"{wrong.variable or 'A setting'} is wrong: {wrong.reason.rstrip('.')}."
+            yield Finding(name, FAILED, said, wrong.hint, ExitCode.CONFIGURATION)
         for unknown in origins.unknown:
             mend = f"Did you mean {unknown.nearest}? Else remove it." if unknown.nearest else "Remove it."
             yield Finding(f"{SETTINGS}.{unknown.name}", WARNING, f"no such setting ({unknown.origin})", mend)
@@ -220,6 +214,8 @@ class _Examination:
     def _with_schema(self, name: str, look: Callable[[str], Finding]) -> Finding:
         if self._session is not None and not self._at_head:
             return Finding(name, SKIPPED, "needs the schema")
+        if self._stranger:
+            return Finding(name, SKIPPED, f"needs the role {JOB_ROLE}")
         return self._with_database(name, look)
 
     def _reachable(self, name: str) -> Finding:
@@ -298,32 +294,36 @@ class _Examination:
         role = self._sources.diagnosis().role()
         details = {"superuser": role.superuser, "owner": role.owner, "certjobs_job": role.job}
         said = _is(role)
-        if said is None:
-            found = "This login has not the role certjobs_job, nor does it own the tables."
-            mend = "As the owner: GRANT certjobs_job TO the login of CERTJOBS_DATABASE_URL;"
-            return Finding(name, FAILED, found, mend, ExitCode.CONFIGURATION, details)
-        return Finding(name, OK, said, details=details)
+        if said is not None:
+            return Finding(name, OK, said, details=details)
+        if not self._sources.diagnosis().lacking():
+            return Finding(name, OK, "not the role certjobs_job, and yet all that it holds", details=details)
+        self._stranger = True
+        found = "This login has not the role certjobs_job, nor does it own the tables."
+        mend = "As the owner: GRANT certjobs_job TO the login of CERTJOBS_DATABASE_URL;"
+        return Finding(name, FAILED, found, mend, ExitCode.CONFIGURATION, details)
 
     def _privileges(self, name: str) -> Finding:
         lacking = self._sources.diagnosis().lacking()
         if not lacking:
             return Finding(name, OK, "all that the jobs need")
-        mend = f"As the owner: GRANT {lacking[0].replace(' on ', ' ON ', 1)} TO certjobs_job; and so on."
+        mend = "As the owner: " + _some([f"GRANT {each} TO {JOB_ROLE};" for each in lacking], " ")
         found = f"This login lacks {_some(lacking, ', ')}."
         return Finding(name, FAILED, found, mend, ExitCode.CONFIGURATION, {"lacking": list(lacking)})
 
     def _temporary(self, name: str) -> Finding:
-        if self._sources.diagnosis().role().stages:
+        role = self._sources.diagnosis().role()
+        if role.stages:
             return Finding(name, OK, "tables of the session's own may be made")
         found = "This login lacks TEMPORARY on this database, without which nothing is reconciled."
-        mend = "As the database's owner: GRANT TEMPORARY ON DATABASE its name TO certjobs_job;"
+        mend = f"As the database's owner: GRANT TEMPORARY ON DATABASE {role.database} TO {JOB_ROLE};"
         return Finding(name, FAILED, found, mend, ExitCode.CONFIGURATION)
 
     def _rows(self, name: str) -> Finding:
         diagnosis = self._sources.diagnosis()
         hiding = [each for each in diagnosis.hiding() if not each.policy or each.visible < MOST * each.there]
         if not hiding:
-            return Finding(name, OK, f"every row is visible, of {counted(diagnosis.mentors(), 'mentor')}")
+            return Finding(name, OK, f"every row is visible; {counted(diagnosis.mentors(), 'mentor')}")
         found = f"Row security hides rows from this login: {_some([_hidden(each) for each in hiding], '; ')}."
         mend = (
             f"As the owner: CREATE POLICY certjobs ON {hiding[0].table} TO certjobs_job USING (true);"
@@ -369,7 +369,7 @@ class _Examination:
 
     def _queued(self) -> str:
         """Say how many operations wait, where that can be known."""
-        if not self._at_head:
+        if not self._at_head or self._stranger:
             return ""
         with self._sources.transaction()(snapshot=True) as store:
             return f", {store.operations.backlog().open} of them now"

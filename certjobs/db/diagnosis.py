@@ -28,7 +28,7 @@ _SESSION = sa.text(
     " (SELECT d.oid::bigint FROM pg_database d WHERE d.datname = current_database()) AS database"
 )
 _ROLE = sa.text(
-    "SELECT r.rolsuper AS superuser,"
+    "SELECT r.rolsuper AS superuser, quote_ident(current_database()) AS database,"
     " EXISTS (SELECT 1 FROM pg_roles j WHERE j.rolname = :job AND pg_has_role(r.oid, j.oid, 'USAGE')) AS job,"
     " NOT EXISTS (SELECT 1 FROM pg_class c WHERE c.oid = ANY (ARRAY(SELECT to_regclass(format('public.%I', t))"
     " FROM unnest(CAST(:tables AS text[])) t)) AND NOT pg_has_role(r.oid, c.relowner, 'USAGE')) AS owner,"
@@ -36,7 +36,7 @@ _ROLE = sa.text(
     " FROM pg_roles r WHERE r.rolname = current_user"
 )
 _LACKING = sa.text(
-    "SELECT w.privilege, w.name, w.part"
+    "SELECT w.privilege, w.name, w.part, c.relkind::text AS kind"
     " FROM unnest(CAST(:privileges AS text[]), CAST(:names AS text[]), CAST(:parts AS text[]))"
     " WITH ORDINALITY w (privilege, name, part, place)"
     " JOIN pg_class c ON c.oid = to_regclass(format('public.%I', w.name))"
@@ -48,7 +48,7 @@ _LACKING = sa.text(
 )
 # A function that a later migration replaced is not there any more, and not wanted.
 _NOT_CALLED = sa.text(
-    "SELECT p.proname FROM unnest(CAST(:functions AS text[])) f JOIN pg_proc p ON p.oid = to_regprocedure(f)"
+    "SELECT f FROM unnest(CAST(:functions AS text[])) f JOIN pg_proc p ON p.oid = to_regprocedure(f)"
     " WHERE NOT has_function_privilege(p.oid, 'EXECUTE') ORDER BY 1"
 )
 _IN_SCHEMA = sa.text("SELECT has_schema_privilege('public', 'USAGE')")
@@ -85,8 +85,12 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What a login is: superuser, the tables' owner, holder of the jobs' role. ``stages``: whether it has TEMPORARY."""
+    """What a login is: superuser, the tables' owner, holder of the jobs' role. ``stages``: whether it has TEMPORARY.
 
+    ``database``: the name of the database, as SQL writes it.
+    """
+
+    database: str
     superuser: bool
     owner: bool
     job: bool
@@ -143,10 +147,10 @@ class Diagnosis:
         """Return what this login is."""
         with self._reading() as connection:
             row = connection.execute(_ROLE, {"job": JOB_ROLE, "tables": list(needed_tables())}).one()
-            return Role(row.superuser, row.owner, row.job, row.stages)
+            return Role(row.database, row.superuser, row.owner, row.job, row.stages)
 
     def lacking(self) -> Sequence[str]:
-        """List the privileges that the jobs need and this login lacks, as ``SELECT on peer_mentors``."""
+        """List the privileges that the jobs need and this login lacks, as GRANT would name them."""
         wanted, functions = needed()
         values = {
             "privileges": [privilege for privilege, _, _ in wanted],
@@ -154,14 +158,17 @@ class Diagnosis:
             "parts": [part for _, _, part in wanted],
         }
         with self._reading() as connection:
-            found: dict[str, None] = {}  # in order, a line for all columns of a table
-            if not connection.scalar(_IN_SCHEMA):
-                found["USAGE on the schema public"] = None
+            found = [] if connection.scalar(_IN_SCHEMA) else ["USAGE ON SCHEMA public"]
+            parts: dict[tuple[str, str], list[str]] = {}
             for row in connection.execute(_LACKING, values):
-                found[f"{row.privilege} on {row.name}"] = None
-            for name in connection.scalars(_NOT_CALLED, {"functions": [*functions]}):
-                found[f"EXECUTE on {name}"] = None
-            return list(found)
+                on = f"SEQUENCE {row.name}" if row.kind == "S" else row.name
+                parts.setdefault((row.privilege, on), []).extend([row.part] if row.part else [])
+            found += [
+                " ".join([privilege, *([f"({', '.join(columns)})"] if columns else []), "ON", on])
+                for (privilege, on), columns in parts.items()
+            ]
+            called = connection.scalars(_NOT_CALLED, {"functions": [*functions]})
+            return found + [f"EXECUTE ON FUNCTION {each}" for each in called]
 
     def hiding(self) -> Sequence[Hiding]:
         """Return the tables whose rows may be hidden from this login."""
