@@ -17,7 +17,7 @@ from certjobs.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-DEFAULT, ENVIRONMENT = "default", "environment"
+DEFAULT, ENVIRONMENT, MOUNTED = "default", "environment", f"file in {PREFIX}SECRETS_DIR"
 LIKE = 0.6  # how like a real name an unknown one must be for us to name it
 
 # Of an address only what leads to the service. What cannot be taken apart for sure is not shown at all: a password with
@@ -63,7 +63,8 @@ class Unknown:
 class Origins:
     """Every setting, the wrong ones, and names that are none.
 
-    ``mended``: the default of each wrong setting, with which ``config.load`` reads the others.
+    ``mended``: what ``config.load`` is given to read the others: the default of each wrong setting, and what is in the
+    secrets directory where a file there cannot be read.
     """
 
     settings: Sequence[Origin]
@@ -81,10 +82,10 @@ def origins() -> Origins:
     """Read every setting, and say where it comes from. Raises ConfigurationError where not even that is possible."""
     wrong = list(_unreadable())
     mended = {_field(each.variable): _default(_field(each.variable)) for each in wrong if each.variable}
-    settings = None
+    settings, given = None, dict[str, Any]()
     while settings is None:
         try:
-            settings = Settings(**mended)
+            settings = Settings(**{**given, **mended})
         except ValidationError as exc:
             found = [_wrong(error) for error in exc.errors(include_input=False, include_url=False)]
             fresh = [each for each in found if each.variable and _field(each.variable) not in mended]
@@ -93,17 +94,19 @@ def origins() -> Origins:
                 raise ConfigurationError(msg, hint="Correct the settings; the README lists them all.") from None
             wrong += fresh
             mended |= {_field(each.variable): _default(_field(each.variable)) for each in fresh if each.variable}
-        except (OSError, UnicodeDecodeError):  # one of the secrets directory, which is read as a whole
-            mended["secrets_dir"] = None
+        except (OSError, ValueError):  # of one file in the secrets directory, which is read as a whole
+            if given:
+                raise
+            given = _mounted_otherwise(mended)
     return Origins(
         settings=[
-            Origin(variable, _origin(name), shown(name, getattr(settings, name)))
+            Origin(variable, _origin(name), shown(name, _value(settings, name)))
             for name, variable in _VARIABLES.items()
             if name not in mended
         ],
         wrong=wrong,
         unknown=[*_unknown_variables(), *_unknown_files()],
-        mended=mended,
+        mended={**given, **mended},
     )
 
 
@@ -168,6 +171,22 @@ def _mounted(directory: Path) -> dict[str, Path]:
         return {}
 
 
+def _mounted_otherwise(mended: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the files of the secrets directory give that can be read, and that the directory is to be left."""
+    directory = _secrets_directory()
+    files = _mounted(directory) if directory is not None else {}
+    counts = {
+        name: files[name].read_text(encoding="utf-8").strip()
+        for name in files
+        if name in _VARIABLES and name not in mended and _origin(name) == MOUNTED
+    }
+    return {**counts, "secrets_dir": None}
+
+
+def _value(settings: Settings, name: str) -> Any:
+    return _secrets_directory() if name == "secrets_dir" else getattr(settings, name)
+
+
 def _origin(name: str) -> str:
     """Return where a setting comes from, in the order in which the sources count."""
     variable = _VARIABLES.get(name, "")
@@ -177,7 +196,7 @@ def _origin(name: str) -> str:
         return f"file of {variable}_FILE"
     directory = _secrets_directory()
     if directory is not None and name in _mounted(directory):
-        return f"file in {PREFIX}SECRETS_DIR"
+        return MOUNTED
     return DEFAULT
 
 
@@ -197,7 +216,7 @@ def _unknown_files() -> Iterator[Unknown]:
     for each in sorted(_mounted(directory)) if directory is not None else ():
         nearest = get_close_matches(each.removeprefix(PREFIX.lower()).replace("-", "_"), _VARIABLES, n=1, cutoff=0.85)
         if each not in _VARIABLES and nearest:
-            yield Unknown(each, f"file in {PREFIX}SECRETS_DIR", nearest[0])
+            yield Unknown(each, MOUNTED, nearest[0])
 
 
 def shown(name: str, value: Any) -> str:

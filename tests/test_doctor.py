@@ -237,6 +237,16 @@ def test_every_wrong_setting_is_a_line_and_the_rest_is_looked_at(certjobs: Certj
     assert {"database.reachable", "database.privileges", "runs.locks"} <= found.named("ok")
 
 
+def test_a_mounted_file_that_is_no_text(certjobs_unset: Certjobs, database: TestDatabase, tmp_path: Path) -> None:
+    """One file of the secrets directory that cannot be read is one failed line; the others count all the same."""
+    (tmp_path / "smtp_password").write_bytes(b"\xff\xfe")
+    (tmp_path / "database_url").write_text(f"{database.url}\n")
+    found = examine(certjobs_unset, env={"CERTJOBS_SECRETS_DIR": str(tmp_path)})
+    assert "UnicodeDecodeError" in found.failed("settings.CERTJOBS_SMTP_PASSWORD", 78)["found"]
+    assert found["settings.CERTJOBS_DATABASE_URL"]["found"].endswith("from: file in CERTJOBS_SECRETS_DIR")
+    assert found["database.reachable"]["status"] == "ok"
+
+
 def test_a_wrong_address_of_the_database_skips_what_needs_it(certjobs: Certjobs, portal: Portal) -> None:
     """Where the address is no address, the portal and the notifier are looked at all the same."""
     found = examine(certjobs, url="mysql://db.example.org/mentors", env=portal.env)
@@ -288,6 +298,13 @@ def test_a_schema_that_differs(certjobs: Certjobs, database: TestDatabase) -> No
     found = examine(certjobs).failed("database.differences", 78)
     assert "ix_peer_mentors_active_expiry" in found["found"]
     assert "certjobs db check" in found["mend"]
+
+
+def test_a_server_that_is_too_old(certjobs: Certjobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server older than certjobs needs fails, with its version."""
+    monkeypatch.setattr("certjobs.admin.doctor.OLDEST_SERVER", 990000)
+    found = examine(certjobs).failed("database.server", 78)
+    assert "needs 99 or later" in found["found"]
 
 
 @pytest.mark.parametrize(
@@ -607,6 +624,13 @@ def test_what_keeps_coordinators_from_being_told_is_warned_of(certjobs: Certjobs
     assert "rehearsal" in found.warns("notifier.rehearsal")["found"]
     printed = examine(certjobs, env={"CERTJOBS_NOTIFY_CHANNEL": "console"})
     assert "nobody is told" in printed.warns("notifier.channel")["found"]
+
+
+def test_the_embedded_database_needs_no_address(certjobs: Certjobs) -> None:
+    """With --local the embedded database is looked at, whatever is wrong with the address of the other one."""
+    found = Examined(certjobs("doctor", "--local", "--json", url="mysql://db.example.org/mentors"))
+    assert found.named("failed") == {"settings.CERTJOBS_DATABASE_URL", "database.schema"}
+    assert found["database.reachable"]["status"] == "ok"
 
 
 # How the nights go.

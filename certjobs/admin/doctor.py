@@ -179,9 +179,9 @@ class _Examination:
     # The database.
 
     def _database(self) -> Iterator[Finding]:
-        address = self._check(
-            "database.address", lambda name: Finding(name, OK, self._sources.address()), "database_url"
-        )
+        # With --local the embedded database is looked at, and no address counts.
+        needed = () if self._sources.local else ("database_url",)
+        address = self._check("database.address", lambda name: Finding(name, OK, self._sources.address()), *needed)
         yield address
         if address.status == OK:
             yield self._check("database.reachable", self._reachable)
@@ -194,7 +194,7 @@ class _Examination:
             ("database.lock_session", self._lock_session),
             ("database.schema", self._schema),
         ):
-            spoilt_by = ("lock_database_url",) if name == "database.lock_session" else ()
+            spoilt_by = ("lock_database_url",) if name == "database.lock_session" and needed else ()
             yield self._with_database(name, look, *spoilt_by)
         for name, look in (
             ("database.differences", self._differences),
