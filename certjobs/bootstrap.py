@@ -51,7 +51,7 @@ EXAMINED_WITHIN = {  # seconds that an examination waits at most, whatever the s
     "statement_timeout_seconds": 20.0,
     "lock_timeout_seconds": 2.0,
     "notify_timeout_seconds": 10.0,
-    "sync_timeout_seconds": 10.0,
+    "sync_timeout_seconds": 5.0,  # four attempts and their rests end before it is given up
 }
 TOKEN_TIMEOUT = 15.0  # seconds to wait for a connection to Entra ID, and for an answer
 
