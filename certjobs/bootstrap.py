@@ -433,7 +433,7 @@ class Environment:
         return Sources(
             origins=origins,
             local=self.request.local,
-            meaning=(lambda: self.job_defaults, lambda: self.quiet),
+            meaning={"thresholds": lambda: self.job_defaults, "quiet_hours": lambda: self.quiet},
             address=lambda: database_shown(self.url),
             diagnosis=self.diagnosis,
             lock_diagnosis=self.lock_diagnosis,

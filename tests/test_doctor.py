@@ -227,10 +227,10 @@ def test_every_wrong_setting_is_a_line_and_the_rest_is_looked_at(certjobs: Certj
     }
     found = examine(certjobs, env=env)
     wrong = {"GUARD_COUNT", "PORTAL", "LOG_LEVEL", "SMTP_HOST", "SECRETS_DIR"}
-    assert found.named("failed") == {*(f"settings.CERTJOBS_{each}" for each in wrong), "settings.meaning_1"}
+    assert found.named("failed") == {*(f"settings.CERTJOBS_{each}" for each in wrong), "settings.thresholds"}
     for each in wrong:
         assert f"CERTJOBS_{each} is wrong" in found[f"settings.CERTJOBS_{each}"]["found"]
-    assert "CERTJOBS_THRESHOLDS" in found["settings.meaning_1"]["found"]
+    assert "CERTJOBS_THRESHOLDS" in found["settings.thresholds"]["found"]
     assert found.result.exit_code == 78
     assert "CERTJOBS_PORTAL" in found["portal.accepts_us"]["found"]
     assert {"portal.accepts_us", "notifier.channel"} <= found.named("skipped")
@@ -648,7 +648,7 @@ def test_jobs_that_are_overdue(certjobs: Certjobs, database: TestDatabase) -> No
     ran(database, "reconcile", ago=timedelta(hours=51))
     ran(database, "reconcile", ago=timedelta(hours=3), status="failed")
     failed = examine(certjobs).failed("runs.reconcile", 3)
-    assert "last run ended failed" in failed["found"]
+    assert "its last run: failed" in failed["found"]
     assert "certjobs reconcile" in failed["mend"]
 
 

@@ -95,13 +95,13 @@ class Report:
 class Sources:
     """What is looked at. Each part is opened when it is first asked for, and raises where that is not possible.
 
-    ``meaning``: what reads settings whose text has to mean something. ``address``: the database's, as it may be shown;
-    ``local``: whether that is the embedded one.
+    ``meaning``: what reads settings whose text has to mean something, by name. ``address``: the database's, as it may
+    be shown; ``local``: whether that is the embedded one.
     """
 
     origins: Origins
     local: bool
-    meaning: Sequence[Callable[[], object]]
+    meaning: Mapping[str, Callable[[], object]]
     address: Callable[[], str]
     diagnosis: Callable[[], Diagnosis]
     lock_diagnosis: Callable[[], Diagnosis | None]
@@ -169,8 +169,8 @@ class _Examination:
         for unknown in origins.unknown:
             mend = f"Did you mean {unknown.nearest}? Else remove it." if unknown.nearest else "Remove it."
             yield Finding(f"{SETTINGS}.{unknown.name}", WARNING, f"no such setting ({unknown.origin})", mend)
-        for number, parse in enumerate(self._sources.meaning, 1):
-            found = self._check(f"{SETTINGS}.meaning_{number}", partial(_means, parse))
+        for name, parse in self._sources.meaning.items():
+            found = self._check(f"{SETTINGS}.{name}", partial(_means, parse))
             if found.status != OK:
                 yield found
         kept = sum(each.origin == "default" for each in origins.settings)
@@ -532,7 +532,7 @@ def _last_success(job: str, standing: Callable[[], Status], name: str) -> Findin
 
 
 def _since(each: JobStatus) -> str:
-    return f"; its last run ended {each.runs.status}" if each.runs.status != "succeeded" else ""
+    return f"; its last run: {each.runs.status}" if each.runs.status != "succeeded" else ""
 
 
 def _dead_letters(name: str, found: Status) -> Finding:
