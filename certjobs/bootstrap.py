@@ -25,6 +25,7 @@ from certjobs.domain.guard import Guard
 from certjobs.domain.quiet import Quiet, parse_days, parse_hours
 from certjobs.domain.thresholds import parse_thresholds
 from certjobs.errors import CertjobsError, ConfigurationError, UsageError
+from certjobs.ports import Reachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,15 +35,24 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from certjobs.adapters.dataverse.auth import TokenProvider
+    from certjobs.admin.doctor import Sources
+    from certjobs.db.diagnosis import Diagnosis
     from certjobs.db.listening import Listener
     from certjobs.db.operations import Ready
     from certjobs.domain.credentials import Credentials
     from certjobs.domain.outcome import Outcome, Report
+    from certjobs.origins import Origins
     from certjobs.ports import Alerter, ListingPortal, Notifier, Progress, PublicSite, Sleep
 
 T = TypeVar("T")
 SIGN_OF_LIFE = 5.0  # seconds
 MISSING_DATABASE = "No database is configured."
+EXAMINED_WITHIN = {  # seconds that an examination waits at most, whatever the settings say
+    "statement_timeout_seconds": 20.0,
+    "lock_timeout_seconds": 2.0,
+    "notify_timeout_seconds": 10.0,
+    "sync_timeout_seconds": 5.0,  # four attempts and their rests end before it is given up
+}
 TOKEN_TIMEOUT = 15.0  # seconds to wait for a connection to Entra ID, and for an answer
 
 
@@ -92,15 +102,22 @@ class Environment:
     where the address is not acceptable.
     """
 
-    def __init__(self, request: Request, progress: Progress, *, waiting: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        request: Request,
+        progress: Progress,
+        *,
+        waiting: Callable[[], None] | None = None,
+        given: Mapping[str, Any] | None = None,
+    ) -> None:
         """Take how the command was asked for, and where a person sees how far it has come.
 
         ``waiting`` is called now and then while a run rests. With it the environment is kept for many runs, and so is
-        its portal.
+        its portal. ``given``: settings that count before the stored ones.
         """
         self.request = request
         self._waiting = waiting
-        self._given = _settings_of(request.credentials)
+        self._given = _settings_of(request.credentials) | dict(given or {})
         self.settings = config.load(self._given)
         self.progress = progress
         harmless = request.dry_run or request.local or request.reads_only
@@ -392,6 +409,49 @@ class Environment:
         """List where the schema is not as this program needs it."""
         return schema.differences(self.engine)
 
+    # What an examination asks for.
+
+    def diagnosis(self) -> Diagnosis:
+        """Return the questions to the database."""
+        from certjobs.db.diagnosis import Diagnosis
+
+        return Diagnosis(self.engine, SystemClock())
+
+    def lock_diagnosis(self) -> Diagnosis | None:
+        """Return the same past any pooler, where an address of its own leads there."""
+        from certjobs.db.diagnosis import Diagnosis
+
+        if self.request.local or self.settings.lock_database_url is None:
+            return None
+        return Diagnosis(self._sessions, SystemClock())
+
+    def sources(self, origins: Origins) -> Sources:
+        """Return what is examined, nothing of it opened yet."""
+        from certjobs.admin.doctor import Sources
+        from certjobs.origins import database_shown
+
+        return Sources(
+            origins=origins,
+            local=self.request.local,
+            meaning={"thresholds": lambda: self.job_defaults, "quiet_hours": lambda: self.quiet},
+            address=lambda: database_shown(self.url),
+            diagnosis=self.diagnosis,
+            lock_diagnosis=self.lock_diagnosis,
+            transaction=lambda: Database(self.engine, Attribution(self.actor)).transaction,
+            portal=lambda: self.portal,
+            concurrency=self.settings.sync_concurrency,
+            site=lambda: self.site,
+            channel=self.channel,
+            rehearsal=self.settings.redirect_all_to is not None,
+            notifier=lambda: _reachable(self.notifier),
+            alerter=lambda: _reachable(self.alerter),
+        )
+
+
+def _reachable(service: object) -> Reachable | None:
+    """Return a service that can be connected to, or None for one that needs no connection."""
+    return service if isinstance(service, Reachable) else None
+
 
 def _parsed(name: str, parse: Callable[[str], T], text: str) -> T:
     """Return a setting as what it means. Raises ConfigurationError where it means nothing."""
@@ -555,6 +615,24 @@ def environment(request: Request, progress: Progress) -> Iterator[Environment]:
     opened = Environment(request, progress)
     try:
         yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def examined(request: Request, progress: Progress) -> Iterator[Sources]:
+    """Open what an examination looks at: the settings that are right, and bounds that let no check take long.
+
+    Raises ConfigurationError where the settings cannot be read at all.
+    """
+    from certjobs.origins import origins
+
+    found = origins()
+    stored = config.load(found.mended)
+    bounds = {name: min(getattr(stored, name), most) for name, most in EXAMINED_WITHIN.items()}
+    opened = Environment(request, progress, given={**found.mended, **bounds})
+    try:
+        yield opened.sources(found)
     finally:
         opened.close()
 

@@ -297,12 +297,13 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base's signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources: flags, environment, files named in the environment, mounted secrets."""
+        given = init_settings()
         sources: list[PydanticBaseSettingsSource] = [
             init_settings,
             env_settings,
-            _FileVariables(settings_cls, init_settings()),
+            _FileVariables(settings_cls, given),
         ]
-        secrets = os.environ.get(f"{PREFIX}SECRETS_DIR")
+        secrets = given["secrets_dir"] if "secrets_dir" in given else os.environ.get(f"{PREFIX}SECRETS_DIR")
         if secrets:
             if not Path(secrets).is_dir():
                 msg = f"{PREFIX}SECRETS_DIR does not name a directory."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -96,6 +96,17 @@ class Notifier(Protocol):
 
     def sender(self) -> AbstractContextManager[Sender]:
         """Open what sends: a connection, kept for many messages. It may connect only at the first message."""
+
+
+@runtime_checkable
+class Reachable(Protocol):
+    """A service that can be connected to without telling it anything."""
+
+    def reach(self) -> None:
+        """Connect and log in as for a message, and send none.
+
+        Raises Unavailable, CredentialsRejected or ConfigurationError where that is not possible.
+        """
 
 
 @dataclass(frozen=True, slots=True)

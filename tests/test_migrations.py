@@ -755,6 +755,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "approve": ("0123abcd", "--reason", "a test"),
     "explain": ("A",),
     "status": (),
+    "doctor": (),
     "unlock": ("expiry-check", "--reason", "a test"),
     "forecast": (),
     "db check": (),

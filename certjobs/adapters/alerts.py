@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import httpx
 
 from certjobs import __version__
+from certjobs.adapters.http import proxy_for, reach
 from certjobs.errors import Unavailable
 
 if TYPE_CHECKING:
     from certjobs.ports import Alert
 
-TIMEOUT = httpx.Timeout(10.0)
+SECONDS = 10.0
+TIMEOUT = httpx.Timeout(SECONDS)
 
 
 class WebhookAlerter:
@@ -25,6 +27,11 @@ class WebhookAlerter:
 
     def __init__(self, url: str) -> None:
         self._url = url
+
+    def reach(self) -> None:
+        """Connect to the webhook and post nothing, as ``ports.Reachable`` says."""
+        url = httpx.URL(self._url)
+        reach(url, "the alert webhook", timeout=SECONDS, proxy=proxy_for(url, "the alert webhook"))
 
     def alert(self, alert: Alert) -> None:
         """Post one alert. Raises Unavailable when it is not taken within ten seconds."""

@@ -15,7 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from certjobs.errors import ConfigurationError
+from certjobs.errors import ConfigurationError, CredentialsRejected, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,6 +60,38 @@ class Patience:
             return read(max_bytes, timeout=left)
 
         return bounded
+
+
+class _Connected(Exception):
+    """The connection stands, and the request would go now."""
+
+
+def reach(
+    url: httpx.URL, service: str, *, timeout: float, proxy: httpx.Proxy | None, tls: ssl.SSLContext | bool = True
+) -> None:
+    """Connect as a request to this address would, by proxy and TLS where it would, and send nothing of the request.
+
+    Raises Unavailable where that is not possible, and CredentialsRejected where a proxy does not know us.
+    """
+
+    def stop(event: str, values: Mapping[str, Any]) -> None:
+        if event.endswith("send_request_headers.started") and values["request"].method != b"CONNECT":
+            raise _Connected
+
+    extensions = {"timeout": httpx.Timeout(timeout).as_dict(), "trace": stop}
+    request = httpx.Request("HEAD", url, extensions=extensions)
+    try:
+        with httpx.HTTPTransport(verify=tls, proxy=proxy) as transport:
+            transport.handle_request(request)
+    except _Connected:
+        return
+    except BROKEN as exc:
+        if refused_by_proxy(exc):
+            msg = f"The proxy before {service} does not accept us: it answered 407."
+            raise CredentialsRejected(msg, hint="Check the user and password in HTTPS_PROXY.") from None
+        reason = why(exc, service)
+        msg = f"{reason[0].upper()}{reason[1:]}."
+        raise Unavailable(msg, hint="Check its address, and whether a firewall or a proxy is in the way.") from None
 
 
 def proxy_for(url: httpx.URL, user: str) -> httpx.Proxy | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   certjobs demo                                  see it work, on this machine
+  certjobs doctor                                what is wrong with an installation
   certjobs db upgrade                            create or update the schema
   certjobs roster import mentors.csv --dry-run   what a file would change
   certjobs nightly --dry-run                     what tonight would do, step by step
@@ -87,6 +88,7 @@ _MODULES = {
     "approve": "guard",
     "unlock": "unlock",
     "status": "status",
+    "doctor": "doctor",
     "forecast": "forecast",
     "demo": "local",
     "simulator": "local",

@@ -43,7 +43,7 @@ def database_url(raw: str) -> URL:
             " %2F %23 %40 %3A.",
         ) from None
     mode = url.query.get("sslmode")
-    if mode in STRONG_TLS or _is_local(url):
+    if mode in STRONG_TLS or is_local(url):
         return url
     if mode is not None:
         msg = f"The database address asks for sslmode={mode}, and its host is not this machine."
@@ -51,7 +51,7 @@ def database_url(raw: str) -> URL:
     return url.update_query_dict({"sslmode": "require"})
 
 
-def _is_local(url: URL) -> bool:
+def is_local(url: URL) -> bool:
     """Tell whether every place that libpq may connect to is this machine.
 
     It takes lists of hosts and of addresses, and from the environment what the address does not say; a service's file

@@ -39,6 +39,17 @@ class GuardedSet:
     approved_until: datetime | None
 
 
+_AS_SEEN = sa.select(
+    guarded_sets.c.hash,
+    guarded_sets.c.job_name,
+    organisations.c.code,
+    guarded_sets.c.size,
+    guarded_sets.c.refused_at,
+    guarded_sets.c.approved_by,
+    guarded_sets.c.approved_until,
+).join(organisations, organisations.c.id == guarded_sets.c.organisation_id)
+
+
 class GuardedSets:
     """The guarded sets, on one transaction."""
 
@@ -79,19 +90,20 @@ class GuardedSets:
     def find(self, prefix: str) -> Sequence[GuardedSet]:
         """Return the sets whose hash begins with the prefix, at most two: enough to see that it is ambiguous."""
         rows = self._connection.execute(
-            sa.select(
-                guarded_sets.c.hash,
-                guarded_sets.c.job_name,
-                organisations.c.code,
-                guarded_sets.c.size,
-                guarded_sets.c.refused_at,
-                guarded_sets.c.approved_by,
-                guarded_sets.c.approved_until,
-            )
-            .join(organisations, organisations.c.id == guarded_sets.c.organisation_id)
-            .where(guarded_sets.c.hash.startswith(prefix, autoescape=True))
+            _AS_SEEN.where(guarded_sets.c.hash.startswith(prefix, autoescape=True))
             .order_by(guarded_sets.c.hash)
             .limit(2)
+        )
+        return [GuardedSet(*row) for row in rows]
+
+    def waiting(self, since: datetime) -> Sequence[GuardedSet]:
+        """Return the sets refused at ``since`` or later that nobody approved after that, the latest first."""
+        approved = guarded_sets.c.approved_at
+        rows = self._connection.execute(
+            _AS_SEEN.where(
+                guarded_sets.c.refused_at >= since,
+                sa.or_(approved.is_(None), approved < guarded_sets.c.refused_at),
+            ).order_by(guarded_sets.c.refused_at.desc(), guarded_sets.c.hash)
         )
         return [GuardedSet(*row) for row in rows]
 

@@ -6,7 +6,7 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -180,6 +180,13 @@ def _created(pattern: str) -> Iterator[re.Match[str]]:
     """Yield what the migrations' statements of one kind create."""
     for file in (migrations_directory() / "sql").glob("*.sql"):
         yield from re.finditer(pattern, file.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def statements(pattern: re.Pattern[str]) -> Iterator[tuple[str | Any, ...]]:
+    """Yield the groups of what a pattern finds in the migrations that lead up to head."""
+    for file in sorted((migrations_directory() / "sql").glob("*.sql")):
+        if ".down." not in file.name:
+            yield from (match.groups() for match in pattern.finditer(file.read_text(encoding="utf-8")))
 
 
 def _idle_triggers(connection: sa.Connection) -> Sequence[tuple[str, str]]:

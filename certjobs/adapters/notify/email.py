@@ -28,10 +28,12 @@ from certjobs.errors import (
     ChannelDown,
     ConfigurationError,
     CredentialsRejected,
+    DeliveryError,
     DeliveryFailed,
     DeliveryRefused,
     DeliveryUnknown,
     RateLimited,
+    Unavailable,
 )
 
 if TYPE_CHECKING:
@@ -134,6 +136,19 @@ class EmailNotifier:
         finally:
             sender.drop()
 
+    def reach(self) -> None:
+        """Connect, log in and say goodbye, with no mail in between, as ``ports.Reachable`` says."""
+        sender = SmtpSender(self)
+        try:
+            sender.greet()
+            sender.leave()
+        except DeliveryError as exc:
+            msg = f"{exc.reason[0].upper()}{exc.reason[1:]}."
+            hint = "Check CERTJOBS_SMTP_HOST, CERTJOBS_SMTP_PORT and CERTJOBS_SMTP_SECURITY, and that it is up."
+            raise Unavailable(msg, hint=hint) from None
+        finally:
+            sender.drop()
+
     def message_id(self, key: str) -> str:
         """Return the Message-ID of the message with this key: the same at every attempt."""
         return f"<certjobs.{re.sub(r'[^A-Za-z0-9_-]', '-', key[:KEY_CHARACTERS])}@{self._domain}>"
@@ -211,6 +226,12 @@ class SmtpSender:
             raise
         self._limited = None
         return mail.message_id
+
+    def greet(self) -> None:
+        """Connect, log in where we do, and ask for nothing. Raises as ``send`` does."""
+        self._smtp = self._connect()
+        with _reaching():
+            _expect(self._smtp.noop(), "NOOP")
 
     def leave(self) -> None:
         """Say goodbye, where the server still listens."""

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from certjobs import __version__
-from certjobs.adapters.http import BROKEN, NEVER_LEFT, Patience, proxy_for, refused_by_proxy, seconds_of, why
+from certjobs.adapters.http import BROKEN, NEVER_LEFT, Patience, proxy_for, reach, refused_by_proxy, seconds_of, why
 from certjobs.config import LOOPBACK_HOSTS
 from certjobs.domain.delivery import PAUSE, rehearsed
 from certjobs.errors import (
@@ -88,6 +88,10 @@ class WebhookNotifier:
         self._clock = clock
         self._proxy = None if loopback else proxy_for(self.url, "the channel webhook")
         self._tls = ssl.create_default_context() if self.url.scheme == "https" else None
+
+    def reach(self) -> None:
+        """Connect to the service and post nothing, as ``ports.Reachable`` says."""
+        reach(self.url, "the service", timeout=self.timeout, proxy=self._proxy, tls=self._tls or False)
 
     @contextmanager
     def sender(self) -> Iterator[WebhookSender]:
