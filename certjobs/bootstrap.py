@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from certjobs.db.operations import Ready
     from certjobs.domain.credentials import Credentials
     from certjobs.domain.outcome import Outcome, Report
-    from certjobs.ports import Alerter, ListingPortal, Notifier, Progress, PublicSite, Sleep
+    from certjobs.ports import Alerter, ListingPortal, Notifier, Pinger, Progress, PublicSite, Sleep
 
 T = TypeVar("T")
 SIGN_OF_LIFE = 5.0  # seconds
@@ -282,6 +282,19 @@ class Environment:
         from certjobs.adapters.alerts import WebhookAlerter
 
         return WebhookAlerter(self.settings.alert_webhook_url.get_secret_value())
+
+    @property
+    def pinger(self) -> Pinger | None:
+        """The pinger, where an address is set.
+
+        None for a watcher, whose heartbeat file says that it lives, and none with --local, which is no night: a ping
+        would hide that the night did not come.
+        """
+        if self.settings.ping_url is None or self.request.local or self._waiting is not None:
+            return None
+        from certjobs.adapters.pings import MonitorPinger
+
+        return MonitorPinger(self.settings.ping_url.get_secret_value())
 
     @property
     def job_defaults(self) -> Mapping[str, Any]:

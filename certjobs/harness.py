@@ -2,12 +2,13 @@
 
     start:  bind the run id to the logs, check the schema, commit the ``running`` row
     lock:   take it if the job is exclusive, or finish as skipped
-    look:   mark earlier runs that are proven dead as abandoned
+    look:   mark earlier runs that are proven dead as abandoned, and ping that this one began
     work:   call the job
     record: write the outcome in a fresh transaction
-    end:    give the lock back, tell people, return the report
+    end:    give the lock back, tell people, ping how it ended, return the report
 
-A dry-run is the middle of it: the same job on one transaction that is rolled back, with no row, no lock, no message.
+A dry-run is the middle of it: the same job on one transaction that is rolled back, with no row, no lock, no message, no
+ping.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from certjobs.errors import (
     Unavailable,
 )
 from certjobs.jobs.context import JobContext
-from certjobs.ports import Alert
+from certjobs.ports import Alert, Ping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from certjobs.domain.days import Calendar
     from certjobs.domain.guard import Guard
     from certjobs.domain.quiet import Quiet
-    from certjobs.ports import Alerter, ListingPortal, Log, Notifier, Progress, PublicSite
+    from certjobs.ports import Alerter, ListingPortal, Log, Notifier, Pinger, Progress, PublicSite
     from certjobs.registry import JobSpec
 
 TOLD_AGAIN = 10  # times as much trouble as people were told of is other trouble
@@ -79,6 +80,10 @@ class Resources(Protocol):
     @property
     def alerter(self) -> Alerter | None:
         """Who tells operations people, or None."""
+
+    @property
+    def pinger(self) -> Pinger | None:
+        """Who tells a monitor that runs begin and end, or None."""
 
     def check_schema(self) -> None:
         """Raise unless the database is reachable and its schema at head."""
@@ -150,6 +155,7 @@ class _Run:
     session: RunSession | None = None
     counts: dict[str, int] = field(default_factory=dict)
     told: set[tuple[ExitCode, str | None]] = field(default_factory=set)
+    began: bool = False
 
     def live(self) -> Outcome:
         """Start, lock, look, work."""
@@ -162,6 +168,8 @@ class _Run:
         if abandoned:
             self.counts["abandoned_found"] = abandoned
         self.session.beat()
+        self.began = True
+        self._ping(Ping(self.spec.name, self.row.run_id))
         outside = _Outside(
             None,
             self.resources.notifier if self.spec.tells else None,
@@ -318,6 +326,28 @@ class _Run:
         except (CertjobsError, StatementFailed) as exc:
             self.log.warning("alert.not_recorded", error=str(exc))
 
+    def ping_end(self, outcome: Outcome) -> None:
+        """Tell the monitor how the run ended, unless another run has the lock: that one tells of itself."""
+        if outcome.exit_code is ExitCode.LOCKED and not self.began:
+            return
+        code = outcome.exit_code
+        said = f"{self.spec.name} {code.status} (exit {int(code)})" + (
+            f": {outcome.message}" if outcome.message else ""
+        )
+        counted = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in outcome.counts.items())
+        summary = "\n".join(line for line in (said, counted) if line)
+        self._ping(Ping(self.spec.name, self.row.run_id, int(code), summary))
+
+    def _ping(self, ping: Ping) -> None:
+        try:
+            pinger = self.resources.pinger
+            if pinger is not None:
+                pinger.ping(ping)
+        except CertjobsError as exc:
+            self.log.warning("ping.not_sent", error=exc.message)
+        except Exception as exc:  # noqa: BLE001 - whatever the pinger throws, the run's outcome stands
+            self.log.warning("ping.not_sent", error=type(exc).__name__)
+
     def _alert(self, kind: str, outcome: Outcome, message: str, hint: str | None) -> bool:
         """Send one alert, and tell whether it went out."""
         alerter = self.resources.alerter
@@ -376,6 +406,7 @@ def execute(
         else:
             run.tell(outcome, lambda ended: tells(ended) and run.is_untold(ended))
             run.tell_lasting(outcome)
+            run.ping_end(outcome)
     report = Report(row.run_id, spec.name, dry_run, row.as_of, time.monotonic() - began, outcome)
     say = log.info if outcome.exit_code in (ExitCode.OK, ExitCode.LOCKED) else log.warning
     say(

@@ -216,6 +216,26 @@ class Alerter(Protocol):
         """Send the alert, or raise; the caller never lets that change the job's own outcome."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """A sign of life of a run: that it began or, where there is an exit code, how it ended.
+
+    ``summary`` is a few lines for people, without personal data.
+    """
+
+    job: str
+    run_id: UUID
+    exit_code: int | None = None
+    summary: str = ""
+
+
+class Pinger(Protocol):
+    """Tells a monitor, which tells people where no sign of life comes."""
+
+    def ping(self, ping: Ping) -> None:
+        """Send the ping, or raise; the caller never lets that change the job's own outcome."""
+
+
 class Progress(Protocol):
     """Shows a person how far a long piece of work has come."""
 
