@@ -243,7 +243,7 @@ class Settings(BaseSettings):
         default=30, gt=0, le=120, description="Longest to wait for a connection to the portal, and for an answer."
     )
     alert_webhook_url: WebhookUrl | None = Field(
-        default=None, description="Where failures and guard refusals are posted as JSON (https)."
+        default=None, description="Where trouble, and that it is over, is posted as JSON (https)."
     )
     ping_url: PingUrl | None = Field(
         default=None,

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from certjobs import logs
-from certjobs.domain.outcome import Outcome, Report, worst
+from certjobs.domain.outcome import Outcome, Report, Watch, worst
+from certjobs.domain.text import counted
 from certjobs.errors import (
     CertjobsError,
     ConfigurationError,
@@ -40,7 +41,7 @@ from certjobs.jobs.context import JobContext
 from certjobs.ports import Alert, Ping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
     from types import FrameType
@@ -55,7 +56,9 @@ if TYPE_CHECKING:
     from certjobs.registry import JobSpec
 
 TOLD_AGAIN = 10  # times as much trouble as people were told of is other trouble
-_NEVER_ALERT = frozenset({ExitCode.OK, ExitCode.LOCKED, ExitCode.INTERRUPTED, ExitCode.TERMINATED})
+_SAYS_NOTHING = frozenset({ExitCode.LOCKED, ExitCode.INTERRUPTED, ExitCode.TERMINATED})  # of whether the job works
+_NEVER_ALERT = _SAYS_NOTHING | {ExitCode.OK}
+_EVERY_NIGHT = frozenset({ExitCode.GUARD, ExitCode.CREDENTIALS})  # a person has to act, and nothing moves until then
 
 
 class Resources(Protocol):
@@ -294,35 +297,77 @@ class _Run:
         return outcome.exit_code not in {code for code, _ in self.told}
 
     def tell(self, outcome: Outcome, tells: Callable[[Outcome], bool]) -> None:
-        """Alert people where the outcome asks for it. A failing alert never masks the outcome."""
-        if outcome.exit_code in _NEVER_ALERT or not tells(outcome):
-            return
-        kind = "guard" if outcome.exit_code is ExitCode.GUARD else "failure"
-        self._alert(kind, outcome, outcome.message or outcome.exit_code.meaning, outcome.hint)
+        """Tell people of trouble: when it begins, when it is ten times what was told, when it is over.
 
-    def tell_lasting(self, outcome: Outcome) -> None:
-        """Alert people of trouble that lasts: when it begins, when it is ten times what was told, when it is over.
-
-        What could not be told, or not be recorded as told, is told by the next run.
+        What could not be told, or not be recorded as told, is told by the next run. Where nobody knows what people were
+        told, as with the database down, they hear of all there is. A failing alert never masks the outcome. ``tells``:
+        whether people are to hear of how the run failed.
         """
-        if not outcome.watches or self.resources.alerter is None:
+        if self.resources.alerter is None:
+            return
+        watches = [*self._failures(outcome, tells), *self._deaths(), *outcome.watches]
+        if not watches:
+            return
+        known = self._known([each.kind for each in watches])
+        for each in watches:
+            self._tell_of(each, outcome, None if known is None else known.get(each.kind, 0))
+
+    def _failures(self, outcome: Outcome, tells: Callable[[Outcome], bool]) -> Iterator[Watch]:
+        """Judge in which way the job fails. Another way than before is news; the way before is then over unsaid."""
+        job, code = self.spec.name, outcome.exit_code
+        if code in _SAYS_NOTHING:
+            return
+        for way in ExitCode:
+            if way in _NEVER_ALERT:
+                continue
+            kind = f"{job}: exit {int(way)}"
+            if way is not code:
+                yield Watch(kind, 0, f"{job} succeeds again." if code is ExitCode.OK else None)
+            elif tells(outcome):
+                yield Watch(
+                    kind,
+                    1,
+                    outcome.message or code.meaning,
+                    alert="guard" if code is ExitCode.GUARD else "failure",
+                    hint=outcome.hint,
+                    repeats=code in _EVERY_NIGHT,
+                )
+
+    def _deaths(self) -> Iterator[Watch]:
+        """Tell of earlier runs that this one found dead: each is found once, and it is over with that."""
+        found = self.counts.get("abandoned_found", 0)
+        if found:
+            said = f"{counted(found, 'earlier run')} found dead, and marked as abandoned: see `certjobs runs --failed`."
+            yield Watch("abandoned runs", 0, said, passed=found, alert="abandoned")
+
+    def _known(self, kinds: Sequence[str]) -> Mapping[str, int] | None:
+        """Return of which kinds people were told and not yet of the end, and how much; None where nobody knows."""
+        if self.session is None:  # there was no database to work on
+            return None
+        try:
+            with self.resources.live(self.row, None).transaction() as store:
+                return store.alerts.open(kinds)
+        except (CertjobsError, StatementFailed) as exc:
+            self.log.warning("alert.not_remembered", error=str(exc))
+            return None
+
+    def _tell_of(self, watch: Watch, outcome: Outcome, told: int | None) -> None:
+        """Tell people of one kind of trouble where that is news, and record it."""
+        begins = watch.number > 0 and (watch.repeats or watch.number >= TOLD_AGAIN * (told or 0))
+        ends = watch.number == 0 and bool(told)
+        passes = watch.number == 0 and watch.passed > 0 and not ends
+        if not (begins or ends or passes):
+            return
+        kind = "recovery" if ends else watch.alert
+        sent = watch.sentence is None or self._alert(kind, outcome, watch.sentence, watch.hint)
+        if not sent or passes or told is None:
             return
         try:
             with self.resources.live(self.row, None).transaction() as store:
-                known = store.alerts.open([each.kind for each in outcome.watches])
-            for each in outcome.watches:
-                begins = each.number > 0 and each.number >= TOLD_AGAIN * known.get(each.kind, 0)
-                ends = each.number == 0 and each.kind in known
-                passes = each.number == 0 and each.passed > 0 and not ends
-                if not (begins or ends or passes):
-                    continue
-                sent = self._alert("recovery" if ends else "finding", outcome, each.sentence, None)
-                if sent and not passes:
-                    with self.resources.live(self.row, None).transaction() as store:
-                        if begins:
-                            store.alerts.told(each.kind, each.number)
-                        else:
-                            store.alerts.cleared(each.kind)
+                if begins:
+                    store.alerts.told(watch.kind, watch.number)
+                else:
+                    store.alerts.cleared(watch.kind)
         except (CertjobsError, StatementFailed) as exc:
             self.log.warning("alert.not_recorded", error=str(exc))
 
@@ -405,7 +450,6 @@ def execute(
             outcome = _as_dry(outcome)
         else:
             run.tell(outcome, lambda ended: tells(ended) and run.is_untold(ended))
-            run.tell_lasting(outcome)
             run.ping_end(outcome)
     report = Report(row.run_id, spec.name, dry_run, row.as_of, time.monotonic() - began, outcome)
     say = log.info if outcome.exit_code in (ExitCode.OK, ExitCode.LOCKED) else log.warning
