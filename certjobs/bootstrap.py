@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from certjobs.db.operations import Ready
     from certjobs.domain.credentials import Credentials
     from certjobs.domain.outcome import Outcome, Report
-    from certjobs.ports import Alerter, ListingPortal, Notifier, Pinger, Progress, PublicSite, Sleep
+    from certjobs.ports import Alerter, ListingPortal, Meter, Notifier, Pinger, Progress, PublicSite, Sleep
 
 T = TypeVar("T")
 SIGN_OF_LIFE = 5.0  # seconds
@@ -295,6 +295,18 @@ class Environment:
         from certjobs.adapters.pings import MonitorPinger
 
         return MonitorPinger(self.settings.ping_url.get_secret_value())
+
+    @property
+    def meter(self) -> Meter | None:
+        """Who keeps how runs went, where a directory is set; none with --local, whose runs are no nights.
+
+        Raises ConfigurationError where the extra is not installed.
+        """
+        if self.settings.metrics_dir is None or self.request.local:
+            return None
+        from certjobs.adapters.metrics import TextfileMeter
+
+        return TextfileMeter(self.settings.metrics_dir, SystemClock())
 
     @property
     def job_defaults(self) -> Mapping[str, Any]:

@@ -250,6 +250,11 @@ class Settings(BaseSettings):
         description="Where each run says that it began and how it ended, for a monitor such as Healthchecks (https): "
         "`https://hc-ping.com/KEY/{job}`, where `{job}` stands for the job's name.",
     )
+    metrics_dir: Path | None = Field(
+        default=None,
+        description="Directory of a node exporter's textfile collector: each run writes how it went there, a file per "
+        "job (extra `metrics`).",
+    )
     guard_count: int = Field(
         default=25,
         ge=0,

@@ -5,7 +5,7 @@
     look:   mark earlier runs that are proven dead as abandoned, and ping that this one began
     work:   call the job
     record: write the outcome in a fresh transaction
-    end:    give the lock back, tell people, ping how it ended, return the report
+    end:    give the lock back, tell people, keep how it went, ping how it ended, return the report
 
 A dry-run is the middle of it: the same job on one transaction that is rolled back, with no row, no lock, no message, no
 ping.
@@ -38,7 +38,7 @@ from certjobs.errors import (
     Unavailable,
 )
 from certjobs.jobs.context import JobContext
-from certjobs.ports import Alert, Ping
+from certjobs.ports import Alert, Measured, Ping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from certjobs.domain.days import Calendar
     from certjobs.domain.guard import Guard
     from certjobs.domain.quiet import Quiet
-    from certjobs.ports import Alerter, ListingPortal, Log, Notifier, Pinger, Progress, PublicSite
+    from certjobs.ports import Alerter, ListingPortal, Log, Meter, Notifier, Pinger, Progress, PublicSite
     from certjobs.registry import JobSpec
 
 TOLD_AGAIN = 10  # times as much trouble as people were told of is other trouble
@@ -87,6 +87,10 @@ class Resources(Protocol):
     @property
     def pinger(self) -> Pinger | None:
         """Who tells a monitor that runs begin and end, or None."""
+
+    @property
+    def meter(self) -> Meter | None:
+        """Who keeps how runs went, or None. Raises ConfigurationError where nobody can as the settings say."""
 
     def check_schema(self) -> None:
         """Raise unless the database is reachable and its schema at head."""
@@ -166,6 +170,7 @@ class _Run:
         self.session = self.resources.open_session(self.row)
         self.session.start()
         self._check_one_database()
+        _ = self.resources.meter  # what is wrong with it is found out before there is anything to measure
         fence = self.session.acquire() if self.spec.exclusive else None
         abandoned = self.session.abandon_dead_runs()
         if abandoned:
@@ -371,9 +376,24 @@ class _Run:
         except (CertjobsError, StatementFailed) as exc:
             self.log.warning("alert.not_recorded", error=str(exc))
 
+    def measure(self, outcome: Outcome, seconds: float) -> None:
+        """Keep how the run went for a monitoring system, unless another run has the lock."""
+        if self._never_began(outcome):
+            return
+        try:
+            meter = self.resources.meter
+            if meter is not None:
+                meter.write(Measured(self.spec.name, int(outcome.exit_code), seconds, outcome.counts))
+        except Exception as exc:  # noqa: BLE001 - whatever keeps it from being written, the run's outcome stands
+            self.log.warning("metrics.not_written", error=type(exc).__name__)
+
+    def _never_began(self, outcome: Outcome) -> bool:
+        """Tell whether another run has the lock: that one tells of itself."""
+        return outcome.exit_code is ExitCode.LOCKED and not self.began
+
     def ping_end(self, outcome: Outcome) -> None:
-        """Tell the monitor how the run ended, unless another run has the lock: that one tells of itself."""
-        if outcome.exit_code is ExitCode.LOCKED and not self.began:
+        """Tell the monitor how the run ended, unless another run has the lock."""
+        if self._never_began(outcome):
             return
         code = outcome.exit_code
         said = f"{self.spec.name} {code.status} (exit {int(code)})" + (
@@ -450,6 +470,7 @@ def execute(
             outcome = _as_dry(outcome)
         else:
             run.tell(outcome, lambda ended: tells(ended) and run.is_untold(ended))
+            run.measure(outcome, time.monotonic() - began)
             run.ping_end(outcome)
     report = Report(row.run_id, spec.name, dry_run, row.as_of, time.monotonic() - began, outcome)
     say = log.info if outcome.exit_code in (ExitCode.OK, ExitCode.LOCKED) else log.warning

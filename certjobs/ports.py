@@ -236,6 +236,23 @@ class Pinger(Protocol):
         """Send the ping, or raise; the caller never lets that change the job's own outcome."""
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How the last run of a job went, as numbers."""
+
+    job: str
+    exit_code: int
+    seconds: float
+    counts: Mapping[str, int]
+
+
+class Meter(Protocol):
+    """Keeps how the last run of each job went where a monitoring system reads it."""
+
+    def write(self, measured: Measured) -> None:
+        """Keep it, or raise; the caller never lets that change the job's own outcome."""
+
+
 class Progress(Protocol):
     """Shows a person how far a long piece of work has come."""
 
