@@ -276,12 +276,18 @@ class Environment:
 
     @property
     def alerter(self) -> Alerter | None:
-        """The alerter, where a webhook is set."""
-        if self.settings.alert_webhook_url is None:
+        """The alerter, where a webhook or a service is set."""
+        webhook, services = self.settings.alert_webhook_url, self.settings.alert_apprise_url
+        if webhook is None and services is None:
             return None
-        from certjobs.adapters.alerts import WebhookAlerter
+        from certjobs.adapters.alerts import EveryAlerter, WebhookAlerter
 
-        return WebhookAlerter(self.settings.alert_webhook_url.get_secret_value())
+        ways: list[Alerter] = [WebhookAlerter(webhook.get_secret_value())] if webhook is not None else []
+        if services is not None:
+            from certjobs.adapters.apprise_alerts import AppriseAlerter
+
+            ways.append(AppriseAlerter(services.get_secret_value()))
+        return EveryAlerter(ways)
 
     @property
     def pinger(self) -> Pinger | None:

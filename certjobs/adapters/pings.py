@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from http import HTTPStatus
-from threading import Thread
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
 
 from certjobs import __version__
+from certjobs.adapters.within import within
 from certjobs.config import PLACE_OF_JOB
 from certjobs.errors import Unavailable
 
@@ -29,11 +28,9 @@ class MonitorPinger:
 
     def ping(self, ping: Ping) -> None:
         """Post one ping. Raises Unavailable when it is not taken within ten seconds."""
-        # On a thread, because the library bounds each part of a request and none bounds the look-up of a name.
-        answered: Future[int] = Future()
-        Thread(target=_post, args=(self._address(ping), ping.summary, answered), name="ping", daemon=True).start()
+        address = self._address(ping)
         try:
-            answer = answered.result(SECONDS)
+            answer = within(SECONDS, lambda: _post(address, ping.summary))
         except TimeoutError:
             msg = "The monitor did not answer a ping in time."
             raise Unavailable(msg) from None
@@ -51,11 +48,7 @@ class MonitorPinger:
         return urlunsplit(self._url._replace(path=f"{path}/{moment}", query=query, fragment=""))
 
 
-def _post(address: str, summary: str, answered: Future[int]) -> None:
+def _post(address: str, summary: str) -> int:
     headers = {"User-Agent": f"certjobs/{__version__}", "Content-Type": "text/plain; charset=utf-8"}
-    try:
-        with httpx.stream("POST", address, content=summary.encode(), headers=headers, timeout=SECONDS) as response:
-            answered.set_result(response.status_code)  # the body is nobody's concern, and could drip for ever
-    except Exception as exc:  # noqa: BLE001 - it is raised again where the answer is waited for
-        if not answered.done():
-            answered.set_exception(exc)
+    with httpx.stream("POST", address, content=summary.encode(), headers=headers, timeout=SECONDS) as response:
+        return response.status_code  # the body is nobody's concern, and could drip for ever
