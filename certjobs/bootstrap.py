@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from certjobs.domain.credentials import Credentials
     from certjobs.domain.outcome import Outcome, Report
     from certjobs.origins import Origins
-    from certjobs.ports import Alerter, ListingPortal, Notifier, Progress, PublicSite, Sleep
+    from certjobs.ports import Alerter, ListingPortal, Meter, Notifier, Pinger, Progress, PublicSite, Sleep
 
 T = TypeVar("T")
 SIGN_OF_LIFE = 5.0  # seconds
@@ -293,12 +293,43 @@ class Environment:
 
     @property
     def alerter(self) -> Alerter | None:
-        """The alerter, where a webhook is set."""
-        if self.settings.alert_webhook_url is None:
+        """The alerter, where a webhook or a service is set."""
+        webhook, services = self.settings.alert_webhook_url, self.settings.alert_apprise_url
+        if webhook is None and services is None:
             return None
-        from certjobs.adapters.alerts import WebhookAlerter
+        from certjobs.adapters.alerts import EveryAlerter, WebhookAlerter
 
-        return WebhookAlerter(self.settings.alert_webhook_url.get_secret_value())
+        ways: list[Alerter] = [WebhookAlerter(webhook.get_secret_value())] if webhook is not None else []
+        if services is not None:
+            from certjobs.adapters.apprise_alerts import AppriseAlerter
+
+            ways.append(AppriseAlerter(services.get_secret_value()))
+        return EveryAlerter(ways)
+
+    @property
+    def pinger(self) -> Pinger | None:
+        """The pinger, where an address is set.
+
+        None for a watcher, whose heartbeat file says that it lives, and none with --local, which is no night: a ping
+        would hide that the night did not come.
+        """
+        if self.settings.ping_url is None or self.request.local or self._waiting is not None:
+            return None
+        from certjobs.adapters.pings import MonitorPinger
+
+        return MonitorPinger(self.settings.ping_url.get_secret_value())
+
+    @property
+    def meter(self) -> Meter | None:
+        """Who keeps how runs went, where a directory is set; none with --local, whose runs are no nights.
+
+        Raises ConfigurationError where the extra is not installed.
+        """
+        if self.settings.metrics_dir is None or self.request.local:
+            return None
+        from certjobs.adapters.metrics import TextfileMeter
+
+        return TextfileMeter(self.settings.metrics_dir, SystemClock())
 
     @property
     def job_defaults(self) -> Mapping[str, Any]:

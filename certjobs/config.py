@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PREFIX = "CERTJOBS_"
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+PLACE_OF_JOB = "{job}"  # in the address of pings
 _ADDRESS = r"[^@\s<>(),;:\"\[\]\\]+@[^@\s<>(),;:\"\[\]\\]+"
 DATABASE_SCHEMES = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
 
@@ -59,6 +60,15 @@ def _check_webhook_url(value: SecretStr) -> SecretStr:
     return SecretStr(value.get_secret_value().strip())
 
 
+def _check_ping_url(value: SecretStr) -> SecretStr:
+    """Insist on such an address with a place for the job's name: jobs that share a check hide each other's failures."""
+    checked = _check_webhook_url(value)
+    if PLACE_OF_JOB not in urlsplit(checked.get_secret_value()).path:
+        msg = f"must have {PLACE_OF_JOB} in its path, where the job's name goes"
+        raise ValueError(msg)
+    return checked
+
+
 def _check_mailbox(value: str) -> str:
     """Insist on one mailbox, ``address`` or ``Name <address>``, that cannot smuggle in another header."""
     from email.utils import formataddr, getaddresses, parseaddr
@@ -72,6 +82,7 @@ def _check_mailbox(value: str) -> str:
 
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
 WebhookUrl = Annotated[SecretStr, AfterValidator(_check_webhook_url)]
+PingUrl = Annotated[SecretStr, AfterValidator(_check_ping_url)]
 Mailbox = Annotated[str, AfterValidator(_check_mailbox)]
 
 
@@ -232,7 +243,22 @@ class Settings(BaseSettings):
         default=30, gt=0, le=120, description="Longest to wait for a connection to the portal, and for an answer."
     )
     alert_webhook_url: WebhookUrl | None = Field(
-        default=None, description="Where failures and guard refusals are posted as JSON (https)."
+        default=None, description="Where trouble, and that it is over, is posted as JSON (https)."
+    )
+    alert_apprise_url: SecretStr | None = Field(
+        default=None,
+        description="Where it is told as well: addresses as Apprise knows them, for mail, chats and pagers, with "
+        "blanks between (extra `alerts`).",
+    )
+    ping_url: PingUrl | None = Field(
+        default=None,
+        description="Where each run says that it began and how it ended, for a monitor such as Healthchecks (https): "
+        "`https://hc-ping.com/KEY/{job}`, where `{job}` stands for the job's name.",
+    )
+    metrics_dir: Path | None = Field(
+        default=None,
+        description="Directory of a node exporter's textfile collector: each run writes how it went there, a file per "
+        "job (extra `metrics`).",
     )
     guard_count: int = Field(
         default=25,

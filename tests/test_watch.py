@@ -407,7 +407,7 @@ def test_postgresql_is_restarted(tmp_path: Path, local_directory: Path) -> None:
 
 
 def test_the_portal_is_away_for_ten_minutes(database: TestDatabase, tmp_path: Path) -> None:
-    """The run that finds the portal away says so, with a row and an alert; then there is none until it is back."""
+    """The run that finds the portal away says so, with a row and an alert; there is no other until it is back."""
     state = tmp_path / "state.json"
     with ExitStack() as ending:
         with watched(tmp_path, state_file=state) as portal:
@@ -429,7 +429,7 @@ def test_the_portal_is_away_for_ten_minutes(database: TestDatabase, tmp_path: Pa
     assert account(database) == {"done": 8}
     assert world.codes()[:2] == [0, 69]
     assert set(world.codes()[2:]) == {0}
-    assert [each["exit_code"] for each in world.alerts.posted] == [69]
+    assert [(each["kind"], each["exit_code"]) for each in world.alerts.posted] == [("failure", 69), ("recovery", 0)]
 
 
 def test_the_secret_is_rotated(world: World) -> None:
@@ -464,7 +464,7 @@ def test_the_secret_is_away_for_a_moment(world: World) -> None:
 
 
 def test_the_secret_is_wrong(world: World) -> None:
-    """A wrong secret is one run with 77 and one alert; after the file was mended everything is sent."""
+    """A wrong secret is one run with 77 and one alert; mended, everything is sent, and that is told."""
     world.replace_secret(NEW)
     watcher = world.watch()
     world.changes(PAUSE, world.refs[0])
@@ -478,7 +478,7 @@ def test_the_secret_is_wrong(world: World) -> None:
     assert watcher.end() == 143
     assert world.codes()[0] == 77
     assert set(world.codes()[1:]) == {0}
-    assert [each["exit_code"] for each in world.alerts.posted] == [77]
+    assert [(each["kind"], each["exit_code"]) for each in world.alerts.posted] == [("failure", 77), ("recovery", 0)]
 
 
 # What waits, and for whom.

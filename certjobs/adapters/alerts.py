@@ -12,7 +12,9 @@ from certjobs.adapters.http import proxy_for, reach
 from certjobs.errors import Unavailable
 
 if TYPE_CHECKING:
-    from certjobs.ports import Alert
+    from collections.abc import Sequence
+
+    from certjobs.ports import Alert, Alerter
 
 SECONDS = 10.0
 TIMEOUT = httpx.Timeout(SECONDS)
@@ -32,6 +34,9 @@ class WebhookAlerter:
         """Connect to the webhook and post nothing, as ``ports.Reachable`` says."""
         url = httpx.URL(self._url)
         reach(url, "the alert webhook", timeout=SECONDS, proxy=proxy_for(url, "the alert webhook"))
+
+    def check(self) -> None:
+        """Do nothing: that the address is one was checked with the settings."""
 
     def alert(self, alert: Alert) -> None:
         """Post one alert. Raises Unavailable when it is not taken within ten seconds."""
@@ -57,3 +62,26 @@ class WebhookAlerter:
         if not HTTPStatus.OK <= answer < HTTPStatus.MULTIPLE_CHOICES:
             msg = f"The alert webhook answered {answer}."
             raise Unavailable(msg)
+
+
+class EveryAlerter:
+    """Tell people in several ways. One that fails stops no other; the alert counts as not sent then."""
+
+    def __init__(self, ways: Sequence[Alerter]) -> None:
+        self._ways = ways
+
+    def check(self) -> None:
+        """Raise ConfigurationError where one of the ways cannot be used as it is set."""
+        for way in self._ways:
+            way.check()
+
+    def alert(self, alert: Alert) -> None:
+        """Send one alert each way. Raises what the first way raised that failed."""
+        failed: list[Exception] = []
+        for way in self._ways:
+            try:
+                way.alert(alert)
+            except Exception as exc:  # noqa: BLE001 - it is raised when the others were tried
+                failed.append(exc)
+        if failed:
+            raise failed[0]

@@ -33,14 +33,18 @@ _WORST_FIRST = (
 class Watch:
     """Trouble that lasts, as a run judged it: of which kind, how much of it there is (0: none), and what to say of it.
 
-    People are told when it begins and when it is over, not every night. ``passed``: how much more there was that this
-    run has put right; where nothing is left, people are told of it and that is all.
+    People are told when it begins and when it is over, not every night, unless it ``repeats``. ``passed``: how much
+    more there was that this run has put right; where nothing is left, people are told of it and that is all. Without a
+    ``sentence`` it is over and there is nothing to say of that. ``alert`` and ``hint`` go into the alert.
     """
 
     kind: str
     number: int
-    sentence: str
+    sentence: str | None
     passed: int = 0
+    alert: str = "finding"
+    hint: str | None = None
+    repeats: bool = False
 
 
 @dataclass(frozen=True, slots=True)

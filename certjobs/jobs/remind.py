@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from certjobs.domain.delivery import PAUSE, REMINDER
-from certjobs.domain.outcome import Outcome, worst
+from certjobs.domain.outcome import Outcome, Watch, worst
 from certjobs.domain.text import counted
 from certjobs.domain.thresholds import DECIDED_FOR_ALL, thresholds_of
 from certjobs.errors import CertjobsError, ExitCode, StatementFailed
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from certjobs.jobs.context import JobContext
     from certjobs.jobs.options import RemindOptions
 
+DEAD_NOTICES = "dead notices"
 SHOWN = 50  # reminders, and in a dry-run recipients, that a report names; the counts tell of all
 
 
@@ -198,9 +199,18 @@ def _outcome(
         "missed": nights.told(ctx, [plan.before for plan in plans]),
         "volumes": volumes.found,
     }
-    return Outcome(
-        worst(codes), ctx.counts, " ".join(sentences) or None, delivered.hint, details, volumes.watches(ctx.job_name)
-    )
+    watches = [*volumes.watches(ctx.job_name), _refused(ctx)]
+    return Outcome(worst(codes), ctx.counts, " ".join(sentences) or None, delivered.hint, details, watches)
+
+
+def _refused(ctx: JobContext[RemindOptions]) -> Watch:
+    """Judge how many notices are dead, whichever run gave them up."""
+    with ctx.transaction() as store:
+        number = store.overview.undelivered().dead
+    if not number:
+        return Watch(DEAD_NOTICES, 0, "No notice is refused for good any more.")
+    said = f"{counted(number, 'notice')} refused for good: see `certjobs notifications list --status dead`."
+    return Watch(DEAD_NOTICES, number, said)
 
 
 def _details(ctx: JobContext[RemindOptions], plans: Sequence[Plan]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from certjobs.domain.outcome import Outcome, worst
+from certjobs.domain.outcome import Outcome, Watch, worst
 from certjobs.domain.syncing import MOST_FAILURES, Settled, rest_after
 from certjobs.domain.text import counted
 from certjobs.errors import (
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from certjobs.jobs.context import JobContext
     from certjobs.ports import Advance, Answer, ListingPortal, PortalSession
 
+DEAD_OPERATIONS = "dead operations"
 SHOWN = 20  # operations that a report names, removals first; the counts tell of all
 LEASE = 2.0  # times the longest that a request may take: so long an operation is one worker's
 LONGEST_REST = 600.0  # seconds that a run rests in all before it leaves what is left to a later one
@@ -102,7 +103,16 @@ def without_portal(ctx: JobContext[Any]) -> Outcome:
         f"No portal is set, so nothing is sent to the website; {waiting}.",
         "Set CERTJOBS_PORTAL=dataverse and its settings to send them.",
         {"portal": "none"},
+        [given_up(depth.dead)],
     )
+
+
+def given_up(number: int) -> Watch:
+    """Judge how many operations are dead, with nothing after them."""
+    if not number:
+        return Watch(DEAD_OPERATIONS, 0, "No operation on the website is given up any more.")
+    said = f"{counted(number, 'operation')} on the website given up: see `certjobs queue list --status dead`."
+    return Watch(DEAD_OPERATIONS, number, said)
 
 
 @dataclass(slots=True)
@@ -457,7 +467,8 @@ class Syncing:
             "sent": [_plain(each) for each in sent],
             "trouble": [_plain(each) for each in trouble],
         }
-        return Outcome(worst(codes), counts, " ".join(sentences) or None, hint, details)
+        watches = [given_up(depth.dead)] if self.only is None else []
+        return Outcome(worst(codes), counts, " ".join(sentences) or None, hint, details, watches)
 
     def _check(self, account: Mapping[str, int]) -> None:
         """Hold what was counted against what the queue says. Raises CertjobsError where they differ.

@@ -1,0 +1,249 @@
+"""Alerts: of each class of trouble people hear when it begins and when it is over, whatever happens in between."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from certjobs.domain.outcome import Outcome
+from certjobs.errors import ExitCode
+from tests.children.helpers import last_run, load, register
+from tests.children.scripted import Reply, scripted
+from tests.children.servers import Webhook, unused_port, webhook
+from tests.portal import Portal, running
+from tests.roster import Mentor
+from tests.test_nightly import nightly
+from tests.test_outbox import AS_OF, WHY, do
+from tests.test_sync import sync
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from certjobs.jobs.context import JobContext
+    from tests.conftest import Certjobs, TestDatabase
+
+
+@pytest.fixture
+def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Portal]:
+    """Run a portal on a clock that only rests move."""
+    with running(tmp_path, monkeypatch) as found:
+        yield found
+
+
+def told(hook: Webhook) -> list[tuple[str, str, int]]:
+    """Return kind, job and exit code of each alert."""
+    return [(each["kind"], each["job"], each["exit_code"]) for each in hook.posted]
+
+
+def still_open(database: TestDatabase) -> list[str]:
+    """Return the classes of which people were told, and not yet of the end."""
+    return [name for (name,) in database.all("SELECT class FROM alerts WHERE cleared_at IS NULL ORDER BY class")]
+
+
+class Job:
+    """A job that ends as told, run after run."""
+
+    def __init__(
+        self, certjobs: Certjobs, database: TestDatabase, patch: pytest.MonkeyPatch, name: str = "test"
+    ) -> None:
+        self._certjobs, self._database, self._name = certjobs, database, name
+        self._code = ExitCode.OK
+        register(patch, self._run, name=name)
+
+    def _run(self, _ctx: JobContext[Any]) -> Outcome:
+        if self._code is ExitCode.TERMINATED:
+            signal.raise_signal(signal.SIGTERM)
+        return Outcome(self._code, {}, None if self._code is ExitCode.OK else "It did not work.", "Look at it.")
+
+    def ends(self, *codes: ExitCode, hook: Webhook) -> str:
+        """Run it as often, and return the last log."""
+        log = ""
+        for code in codes:
+            self._code = code
+            result = self._certjobs("run", self._name, url=self._database.job_url, env=hook.env)
+            assert result.exit_code == code, result
+            assert last_run(self._database).exit_code == code
+            log = result.stderr
+        return log
+
+
+@pytest.fixture
+def job(certjobs: Certjobs, database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> Job:
+    """Give the test a job called test."""
+    return Job(certjobs, database, monkeypatch)
+
+
+def test_a_failure_is_told_once_and_once_when_it_is_over(job: Job, database: TestDatabase) -> None:
+    """A job that fails night after night in one way is told of when it begins and when it succeeds, and then anew."""
+    with webhook() as hook:
+        job.ends(*[ExitCode.PARTIAL] * 3, hook=hook)
+        assert told(hook) == [("failure", "test", 3)]
+        assert (hook.posted[0]["message"], hook.posted[0]["hint"]) == ("It did not work.", "Look at it.")
+        assert still_open(database) == ["test: exit 3"]
+        job.ends(ExitCode.OK, ExitCode.OK, hook=hook)
+        assert told(hook)[1:] == [("recovery", "test", 0)]
+        assert "test succeeds again." in hook.posted[1]["text"]
+        assert still_open(database) == []
+        job.ends(ExitCode.PARTIAL, hook=hook)
+        assert told(hook)[2:] == [("failure", "test", 3)]
+
+
+def test_another_way_to_fail_is_news(job: Job, database: TestDatabase) -> None:
+    """A job that fails in another way is told of each time it changes, and that it succeeds again is told once."""
+    with webhook() as hook:
+        job.ends(ExitCode.UNAVAILABLE, ExitCode.PARTIAL, ExitCode.PARTIAL, ExitCode.UNAVAILABLE, hook=hook)
+        assert told(hook) == [("failure", "test", 69), ("failure", "test", 3), ("failure", "test", 69)]
+        assert still_open(database) == ["test: exit 69"]
+        job.ends(ExitCode.OK, hook=hook)
+        assert told(hook)[3:] == [("recovery", "test", 0)]
+
+
+@pytest.mark.parametrize(("code", "kind"), [(ExitCode.GUARD, "guard"), (ExitCode.CREDENTIALS, "failure")])
+def test_what_waits_for_a_person_is_told_every_night(job: Job, code: ExitCode, kind: str) -> None:
+    """A refused set and rejected credentials are told of by every run until they are no more, and that is told once."""
+    with webhook() as hook:
+        job.ends(code, code, code, ExitCode.OK, ExitCode.OK, hook=hook)
+        assert told(hook) == [(kind, "test", int(code))] * 3 + [("recovery", "test", 0)]
+
+
+def test_a_run_that_is_cut_short_says_nothing_of_its_job(job: Job) -> None:
+    """A terminated run between two that fail is neither told of nor an end of the trouble."""
+    with webhook() as hook:
+        job.ends(ExitCode.PARTIAL, ExitCode.TERMINATED, ExitCode.PARTIAL, hook=hook)
+        assert told(hook) == [("failure", "test", 3)]
+
+
+def test_each_job_is_told_of_by_itself(
+    job: Job, certjobs: Certjobs, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One job's failure neither hides that of another in the same way, nor is it over when the other succeeds."""
+    other = Job(certjobs, database, monkeypatch, "other")
+    with webhook() as hook:
+        job.ends(ExitCode.PARTIAL, hook=hook)
+        other.ends(ExitCode.PARTIAL, ExitCode.OK, hook=hook)
+        assert told(hook) == [("failure", "test", 3), ("failure", "other", 3), ("recovery", "other", 0)]
+        assert still_open(database) == ["test: exit 3"]
+
+
+def test_what_was_not_taken_is_told_by_the_next_run(job: Job, database: TestDatabase) -> None:
+    """An alert, or the news that it is over, that the webhook does not take is sent by the next run, once."""
+    with webhook("fails") as hook:
+        job.ends(ExitCode.PARTIAL, hook=hook)
+        assert still_open(database) == []
+    with webhook() as hook:
+        job.ends(ExitCode.PARTIAL, ExitCode.PARTIAL, hook=hook)
+        assert told(hook) == [("failure", "test", 3)]
+    with webhook("fails") as hook:
+        job.ends(ExitCode.OK, hook=hook)
+        assert still_open(database) == ["test: exit 3"]
+    with webhook() as hook:
+        job.ends(ExitCode.OK, ExitCode.OK, hook=hook)
+        assert told(hook) == [("recovery", "test", 0)]
+
+
+def test_with_the_database_down_every_failure_is_told(certjobs: Certjobs) -> None:
+    """Where nobody can know what people were told, each run's failure is told: rather twice than not at all."""
+    url = f"postgresql://jobs@127.0.0.1:{unused_port()}/certjobs"
+    with webhook() as hook:
+        for _ in range(2):
+            assert certjobs("expiry-check", url=url, env=hook.env).exit_code == 69
+        assert told(hook) == [("failure", "expiry-check", 69)] * 2
+
+
+def test_what_people_were_told_cannot_be_looked_up(job: Job, database: TestDatabase) -> None:
+    """Where the database will not say what people were told, they hear of the failure, and the run ends as it did."""
+    database.execute("REVOKE ALL ON alerts FROM certjobs_job")
+    with webhook() as hook:
+        log = job.ends(ExitCode.PARTIAL, ExitCode.PARTIAL, hook=hook)
+        assert told(hook) == [("failure", "test", 3)] * 2
+        assert "alert.not_remembered" in log
+        job.ends(ExitCode.OK, hook=hook)
+        assert len(hook.posted) == 2
+
+
+def test_what_people_were_told_cannot_be_recorded(job: Job, database: TestDatabase) -> None:
+    """Where the database will not record what people were told, the run ends as it did and the next one tells again."""
+    database.execute("REVOKE INSERT, UPDATE ON alerts FROM certjobs_job")
+    database.execute("REVOKE INSERT (class, number, last_sent_at) ON alerts FROM certjobs_job")
+    with webhook() as hook:
+        log = job.ends(ExitCode.PARTIAL, ExitCode.PARTIAL, hook=hook)
+        assert told(hook) == [("failure", "test", 3)] * 2
+        assert "alert.not_recorded" in log
+
+
+def test_without_a_webhook_nothing_counts_as_told(certjobs: Certjobs, database: TestDatabase) -> None:
+    """What fails while no webhook is set is not remembered: the first run that can tell people does."""
+    assert certjobs("expiry-check", "--org", "XYZ", url=database.job_url).exit_code == 2
+    assert database.all("SELECT * FROM alerts") == []
+    with webhook() as hook:
+        certjobs("expiry-check", "--org", "XYZ", url=database.job_url, env=hook.env)
+        assert told(hook) == [("failure", "expiry-check", 2)]
+
+
+def test_a_run_found_dead_is_told_once(job: Job, database: TestDatabase) -> None:
+    """The run that finds an earlier one dead tells people, though it ends well itself; the next has nothing to tell."""
+    database.execute(
+        "INSERT INTO scheduler_run_log (run_id, job_name, trigger, host, version, actor, status, backend_pid,"
+        " backend_start) VALUES (gen_random_uuid(), 'test', 'schedule', 'h', '0', 'a', 'running', 1, now())"
+    )
+    with webhook() as hook:
+        job.ends(ExitCode.OK, ExitCode.OK, hook=hook)
+        assert told(hook) == [("abandoned", "test", 0)]
+        assert "1 earlier run found dead" in hook.posted[0]["message"]
+    assert database.all("SELECT * FROM alerts") == []
+
+
+def test_dead_operations_are_told_until_there_are_none(
+    certjobs: Certjobs, database: TestDatabase, portal: Portal
+) -> None:
+    """What the portal refuses is told of once, beside the run that met it, and once more when nothing is dead."""
+    load(certjobs, Mentor("A", 100))
+    with webhook() as hook:
+        sync(certjobs, database, portal, exit_code=3, env=hook.env)
+        assert told(hook) == [("failure", "sync", 3), ("finding", "sync", 3)]
+        assert "1 operation on the website given up" in hook.posted[1]["message"]
+        for _ in range(2):
+            sync(certjobs, database, portal, env=hook.env)
+        assert told(hook)[2:] == [("recovery", "sync", 0)]
+        assert still_open(database) == ["dead operations"]
+        number = database.one("SELECT id FROM sync_queue WHERE status = 'dead'")
+        do(certjobs, "queue", "discard", str(number), *WHY)
+        sync(certjobs, database, portal, env=hook.env)
+        assert told(hook)[3:] == [("recovery", "sync", 0)]
+        assert still_open(database) == []
+        assert "given up any more" in hook.posted[-1]["message"]
+
+
+def test_dead_notices_are_told_until_there_are_none(certjobs: Certjobs, database: TestDatabase) -> None:
+    """A notice that its channel refuses for good is told of once, with nobody named, and once when none is left."""
+    load(certjobs, Mentor("A", 7))
+    with webhook() as hook, scripted(lambda _request: Reply(400)) as application:
+        env = hook.env | {"CERTJOBS_NOTIFY_CHANNEL": "webhook", "CERTJOBS_NOTIFY_WEBHOOK_URL": application.url}
+        codes = [certjobs("remind", *AS_OF, url=database.job_url, env=env).exit_code for _ in range(2)]
+        assert codes == [3, 0]
+        assert told(hook) == [("failure", "remind", 3), ("finding", "remind", 3), ("recovery", "remind", 0)]
+        assert "1 notice refused for good" in hook.posted[1]["message"]
+        assert "Eksempel" not in str(hook.raw)
+        number = database.one("SELECT id FROM notifications WHERE status = 'dead'")
+        do(certjobs, "notifications", "discard", str(number), *WHY)
+        assert certjobs("remind", *AS_OF, url=database.job_url, env=env).exit_code == 0
+        assert told(hook)[3:] == [("recovery", "remind", 0)]
+        assert still_open(database) == []
+
+
+def test_a_night_tells_once_of_what_two_steps_meet(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """Rejected credentials are told of by one step each night, not by every step, and their end by that step alone."""
+    load(certjobs, Mentor("A", 100))
+    portal.knows("A")
+    wrong = {"CERTJOBS_DATAVERSE_CLIENT_SECRET": "another", "CERTJOBS_DATAVERSE_CLIENT_SECRET_FILE": ""}
+    with webhook() as hook:
+        for day in (0, 1):
+            nightly(certjobs, database, portal, day=day, exit_code=77, env=wrong | hook.env)
+        failures = [each for each in told(hook) if each[0] == "failure"]
+        assert failures == [("failure", "sync", 77)] * 2
+        nightly(certjobs, database, portal, day=2, env=hook.env)
+        over = [each["message"] for each in hook.posted if each["kind"] == "recovery"]
+        assert [said for said in over if "succeeds again" in said] == ["sync succeeds again."]
