@@ -128,7 +128,8 @@ class World:
         """Return how many sessions listen."""
         number: int = self.database.one(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-            " AND application_name = 'certjobs lock' AND query LIKE 'LISTEN%%'"
+            " AND application_name = 'certjobs lock'"
+            " AND (query LIKE 'LISTEN%%' OR query LIKE '%%certjobs_sync_watch%%')"
         )
         return number
 

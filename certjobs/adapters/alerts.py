@@ -10,6 +10,7 @@ import httpx
 from certjobs import __version__
 from certjobs.adapters.http import proxy_for, reach
 from certjobs.errors import Unavailable
+from certjobs.ports import Reachable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +75,13 @@ class EveryAlerter:
         """Raise ConfigurationError where one of the ways cannot be used as it is set."""
         for way in self._ways:
             way.check()
+
+    def reach(self) -> None:
+        """Connect to each way that can be connected to without telling anybody, as ``ports.Reachable`` says."""
+        for way in self._ways:
+            way.check()
+            if isinstance(way, Reachable):
+                way.reach()
 
     def alert(self, alert: Alert) -> None:
         """Send one alert each way. Raises what the first way raised that failed."""

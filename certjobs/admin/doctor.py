@@ -408,12 +408,11 @@ class _Examination:
     def _alerts(self, name: str) -> Finding:
         alerter = self._sources.alerter()
         if alerter is None:
-            found = "No alert webhook is set: nobody hears of a night that fails."
-            return Finding(
-                name, WARNING, found, "Set CERTJOBS_ALERT_WEBHOOK_URL, or watch `certjobs status --max-age 26h`."
-            )
+            found = "No alert webhook is set, nor anything else: nobody hears of a night that fails."
+            mends = "Set CERTJOBS_ALERT_WEBHOOK_URL or _APPRISE_URL, or watch `certjobs status --max-age 26h`."
+            return Finding(name, WARNING, found, mends)
         _within(alerter.reach)
-        return Finding(name, OK, "the alert webhook can be reached; nothing was posted")
+        return Finding(name, OK, "what is set can be reached or used; nothing was posted")
 
     # How the nights go.
 
