@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = "certjobs_template"
-JOB_LOGIN = "certjobs_test_job"  # a login role with the job's privileges and no others
+# Login roles with the privileges of the jobs, of administration and of looking, and no others.
+JOB_LOGIN, ADMIN_LOGIN, READ_LOGIN = "certjobs_test_job", "certjobs_test_admin", "certjobs_test_read"
+LOGINS = {JOB_LOGIN: "certjobs_job", ADMIN_LOGIN: "certjobs_admin", READ_LOGIN: "certjobs_read"}
 
 # Database examples are slow by nature and differ in time from machine to machine.
 settings.register_profile(
@@ -56,17 +58,18 @@ class Result:
 
 @dataclass(frozen=True)
 class Cluster:
-    """An embedded server; ``url`` and ``job_url`` give a database's address for its owner and for the job's login."""
+    """An embedded server; ``url`` gives a database's address for its owner, a superuser, or for another login."""
 
     address: str
 
-    def url(self, database: str) -> str:
-        """Return the address for the owner (a superuser)."""
-        return self.address.replace("/postgres?", f"/{database}?")
+    def url(self, database: str, login: str = "postgres") -> str:
+        """Return the address of a database for a login."""
+        return self.address.replace("/postgres?", f"/{database}?").replace("//postgres@", f"//{login}@")
 
-    def job_url(self, database: str) -> str:
-        """Return the address for a login that has the role certjobs_job and nothing else."""
-        return self.url(database).replace("//postgres@", f"//{JOB_LOGIN}@")
+    def let_in(self) -> None:
+        """Create the logins. The roles are there since a database was migrated."""
+        for login, role in LOGINS.items():
+            self.execute(f"CREATE ROLE {login} LOGIN IN ROLE {role}")
 
     def execute(self, statement: str) -> None:
         """Run one statement outside of any test database."""
@@ -80,8 +83,27 @@ class TestDatabase:
 
     __test__ = False
     name: str
-    url: str
-    job_url: str
+    cluster: Cluster
+
+    @property
+    def url(self) -> str:
+        """The address for the owner."""
+        return self.cluster.url(self.name)
+
+    @property
+    def job_url(self) -> str:
+        """The address for a login that has the role certjobs_job and nothing else."""
+        return self.cluster.url(self.name, JOB_LOGIN)
+
+    @property
+    def admin_url(self) -> str:
+        """The address for a login that has the role certjobs_admin and nothing else."""
+        return self.cluster.url(self.name, ADMIN_LOGIN)
+
+    @property
+    def read_url(self) -> str:
+        """The address for a login that has the role certjobs_read and nothing else."""
+        return self.cluster.url(self.name, READ_LOGIN)
 
     def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
         """Open a connection as owner, in autocommit."""
@@ -115,7 +137,7 @@ def cluster() -> Iterator[Cluster]:
             found.execute("SELECT pg_reload_conf()")
             found.execute(f"CREATE DATABASE {TEMPLATE}")
             migrate(found.url(TEMPLATE))
-            found.execute(f"CREATE ROLE {JOB_LOGIN} LOGIN IN ROLE certjobs_job")
+            found.let_in()
             yield found
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -149,7 +171,7 @@ def _database(cluster: Cluster, template: str) -> Iterator[TestDatabase]:
     name = f"test_{next(_numbers)}"
     cluster.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log")
     try:
-        yield TestDatabase(name, cluster.url(name), cluster.job_url(name))
+        yield TestDatabase(name, cluster)
     finally:
         cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -185,7 +207,7 @@ class Certjobs:
     def __call__(
         self, *argv: str, url: str | None = None, env: Mapping[str, str] | None = None, stdin: bytes = b""
     ) -> Result:
-        """Run ``certjobs *argv`` on ``url`` (default: the test's database, as owner)."""
+        """Run ``certjobs *argv`` on ``url`` (default: the test's database, as an administrator)."""
         out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self.environment(url, env).items():
@@ -243,13 +265,13 @@ class CertjobsProcess(Certjobs):
 @pytest.fixture
 def certjobs(database: TestDatabase) -> Certjobs:
     """Return the command line, in this process, on the test's database."""
-    return Certjobs(database.url)
+    return Certjobs(database.admin_url)
 
 
 @pytest.fixture
 def certjobs_process(database: TestDatabase) -> CertjobsProcess:
     """Return the command line as real processes, on the test's database."""
-    return CertjobsProcess(database.url)
+    return CertjobsProcess(database.admin_url)
 
 
 @pytest.fixture

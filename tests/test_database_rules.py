@@ -150,7 +150,7 @@ def shared(cluster: Cluster) -> Iterator[TestDatabase]:
     """Give the module one migrated database, for tests that work in a transaction and roll it back."""
     name = "test_rules"
     cluster.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY wal_log")
-    yield TestDatabase(name, cluster.url(name), cluster.job_url(name))
+    yield TestDatabase(name, cluster)
     cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -1012,7 +1012,7 @@ def guarded_job(cluster: Cluster) -> Iterator[TestDatabase]:
     """Give the module one migrated database with a row in every table; tests of refusals change nothing in it."""
     name = "test_refusals"
     cluster.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY wal_log")
-    database = TestDatabase(name, cluster.url(name), cluster.job_url(name))
+    database = TestDatabase(name, cluster)
     with database.connect() as connection:
         mentor = add_mentor(connection, "A")
         add_certification(connection, mentor, YESTERDAY)

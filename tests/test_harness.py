@@ -331,7 +331,7 @@ def test_a_dry_run_s_statement_ends_with_its_time(
     slow = "CREATE FUNCTION test_slow(bigint) RETURNS boolean LANGUAGE sql AS 'SELECT pg_sleep(6) IS NOT NULL'"
     database.execute(slow)
     database.execute("ALTER TABLE peer_mentors ENABLE ROW LEVEL SECURITY")
-    database.execute("CREATE POLICY test_slow ON peer_mentors USING (test_slow(id))")
+    database.execute("CREATE POLICY test_slow ON peer_mentors AS RESTRICTIVE USING (test_slow(id))")
     before = dump(database)
     monkeypatch.setattr("certjobs.db.store.DRY_RUN_SECONDS", 0.4)
     result = certjobs(*NIGHT, "--dry-run", "--json", url=database.job_url)

@@ -25,7 +25,7 @@ from certjobs.db import engine as db_engine
 from certjobs.db import schema
 from certjobs.db.tables import metadata
 from certjobs.local import postgres
-from tests.conftest import TEMPLATE, Certjobs, CertjobsProcess, Cluster, TestDatabase, migrate
+from tests.conftest import LOGINS, TEMPLATE, Certjobs, CertjobsProcess, Cluster, TestDatabase, migrate
 from tests.roster import TODAY, Mentor, file_of
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def migrated(cluster: Cluster) -> Iterator[TestDatabase]:
     """Give the module one migrated database, for tests that only look at it."""
     name = "test_migrated"
     cluster.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY wal_log")
-    yield TestDatabase(name, cluster.url(name), cluster.job_url(name))
+    yield TestDatabase(name, cluster)
     cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -300,11 +300,11 @@ def neighbours(fresh_cluster: Cluster) -> Iterator[tuple[TestDatabase, TestDatab
     names = ("north", "south")
     for name in names:
         fresh_cluster.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-    first, second = (TestDatabase(name, fresh_cluster.url(name), fresh_cluster.job_url(name)) for name in names)
+    first, second = (TestDatabase(name, fresh_cluster) for name in names)
     yield first, second
     for name in names:
         fresh_cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    fresh_cluster.execute("DROP ROLE IF EXISTS certjobs_test_job, certjobs_job")
+    fresh_cluster.execute(f"DROP ROLE IF EXISTS {', '.join([*LOGINS, *LOGINS.values()])}, certjobs_coordinator")
 
 
 @pytest.mark.parametrize("third_creates_it", [False, True])
@@ -410,7 +410,7 @@ EXISTING = (
     _ORGANISATIONS, _CHAPTERS, _COORDINATORS, _UNIQUE_ADDRESS, _MENTORS, _ASSIGNMENTS, _CERTIFICATIONS,
 )  # fmt: skip
 
-_ROWS = """
+ROWS = """
 INSERT INTO organisations (code, visiting_address) VALUES ('HLF', 'Prøvegata 1'), ('NHF', 'Prøvegata 2');
 INSERT INTO chapters (organisation_id, name) SELECT id, 'Prøveby' FROM organisations WHERE code = 'HLF';
 INSERT INTO coordinators (address, name) VALUES ('kari@example.org', 'Kari Eksempel');
@@ -438,7 +438,7 @@ def adopted(request: pytest.FixtureRequest, empty_database: TestDatabase) -> Tes
     """Give the test a database with an application's own complete roster in it, then migrated."""
     dialect: Dialect = request.param
     adopt(empty_database, dialect)
-    empty_database.execute(_ROWS)
+    empty_database.execute(ROWS)
     result = Certjobs(empty_database.url)("db", "upgrade")
     assert result.exit_code == 0, result.stderr
     return empty_database
@@ -467,7 +467,7 @@ def test_adopted_roster_keeps_its_rows_and_gets_its_expiry(adopted: TestDatabase
 def test_adopted_expiry_without_a_certification_is_forgotten(empty_database: TestDatabase) -> None:
     """A mentor without any certification has no certification_expiry after the upgrade, whatever stood there before."""
     adopt(empty_database, EXACT)
-    empty_database.execute(_ROWS)
+    empty_database.execute(ROWS)
     empty_database.execute("UPDATE peer_mentors SET certification_expiry = '2031-01-01' WHERE external_ref = 'NONE'")
     migrate(empty_database.url)
     assert expiries(empty_database)["NONE"] is None
@@ -475,7 +475,7 @@ def test_adopted_expiry_without_a_certification_is_forgotten(empty_database: Tes
 
 def test_commands_work_on_an_adopted_roster(adopted: TestDatabase) -> None:
     """On a roster that was there, an import, a night as the job's role, and pausing by hand do what they always do."""
-    certjobs = Certjobs(adopted.url)
+    certjobs = Certjobs(adopted.admin_url)
     adopted.execute("UPDATE organisations SET auto_pause = true WHERE code = 'HLF'")
     imported = certjobs("roster", "import", "-", stdin=file_of([Mentor("NEW", -1), Mentor("VALID", 9)]))
     assert imported.exit_code == 0, imported.stderr
@@ -501,7 +501,7 @@ def test_status_of_a_type_of_its_own_is_refused_or_works(empty_database: TestDat
     certjobs = Certjobs(empty_database.url)
     empty_database.execute("CREATE TYPE mentor_status AS ENUM ('active', 'paused')")
     adopt(empty_database, Dialect(status="mentor_status"))
-    empty_database.execute(_ROWS)
+    empty_database.execute(ROWS)
     upgraded = certjobs("db", "upgrade", "--json")
     if upgraded.exit_code:
         assert upgraded.exit_code == CONFIGURATION
@@ -515,7 +515,7 @@ def test_status_of_a_type_of_its_own_is_refused_or_works(empty_database: TestDat
 def test_downgrade_leaves_an_adopted_roster(empty_database: TestDatabase) -> None:
     """Down to base takes what certjobs added to a roster that was there, and leaves its tables and rows."""
     adopt(empty_database, EXACT)
-    empty_database.execute(_ROWS)
+    empty_database.execute(ROWS)
     roster = [option for table in ROSTER for option in ("--table", table)]
     before = dump_of(empty_database.url, *roster)
     migrate(empty_database.url)
@@ -688,6 +688,12 @@ DAMAGES = {
         "coordinators",
     ),
     "a dropped sequence": ("DROP SEQUENCE job_lock_fencing_token", "job_lock_fencing_token"),
+    "row security that is off": ("ALTER TABLE alerts DISABLE ROW LEVEL SECURITY", "row security of alerts"),
+    "a dropped policy of a coordinator's": (
+        "DROP POLICY certjobs_coordinator ON chapters",
+        "certjobs_coordinator on chapters",
+    ),
+    "a dropped policy of the jobs'": ("DROP POLICY certjobs_job ON alerts", "certjobs_job on alerts"),
     "a dropped function": ("DROP FUNCTION certjobs_pause_expired(bigint[], date)", "certjobs_pause_expired"),
 }
 
@@ -732,6 +738,11 @@ def test_check_leaves_what_is_the_applications_own(certjobs: Certjobs, database:
 # ---------------------------------------------------------------------- commands and the schema they need
 
 ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "access distrust": ("https://mentors.example.org", "2026-11", "--reason", "a test"),
+    "access grant": ("kari", "kari@example.org", "--reason", "a test"),
+    "access list": (),
+    "access revoke": ("kari", "--reason", "a test"),
+    "access trust": ("https://mentors.example.org", "-", "--reason", "a test"),
     "certs add": ("A", "--ref", "N", "--issued", "2026-01-01", "--expires", "2028-01-01", "--reason", "a test"),
     "certs list": (),
     "certs renew": ("C-A", "--expires", "2029-01-01", "--reason", "a test"),
@@ -840,7 +851,7 @@ def test_older_schema(certjobs: Certjobs, database: TestDatabase) -> None:
         assert "certjobs db upgrade" in result.json()["hint"]
     assert certjobs("db", "current", "--json").json() == {"version": older, "needed": schema.SCHEMA_HEAD}
     assert certjobs("db", "check").exit_code == CONFIGURATION
-    assert certjobs("db", "upgrade").exit_code == 0
+    assert certjobs("db", "upgrade", url=database.url).exit_code == 0
     assert certjobs("expiry-check").exit_code == 0
 
 

@@ -602,5 +602,5 @@ def test_the_jobs_login_may_look_and_no_more(certjobs: Certjobs, mixed: TestData
     before = contents(mixed)
     for command in ("retry", "discard"):
         result = certjobs("queue", command, dead, *MENDED, url=mixed.job_url)
-        assert (result.exit_code, "administration needs the tables' owner" in result.stderr) == (78, True), result
+        assert (result.exit_code, "administration certjobs_admin" in result.stderr) == (78, True), result
     assert contents(mixed) == before

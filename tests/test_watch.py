@@ -23,7 +23,7 @@ from certjobs.local.simulator.server import SECRET
 from tests.children.helpers import last_run, load, nobody_connected, runs
 from tests.children.processes import eventually
 from tests.children.servers import Webhook, webhook
-from tests.conftest import Certjobs, CertjobsProcess, TestDatabase, migrate
+from tests.conftest import Certjobs, CertjobsProcess, Cluster, TestDatabase, migrate
 from tests.roster import Mentor
 from tests.test_outbox import FOR_EVER, WHY, do
 from tests.test_sync_drain import ROSTER, sent_in_order, wanted
@@ -391,7 +391,9 @@ def test_postgresql_is_restarted(tmp_path: Path, local_directory: Path) -> None:
     with watched(tmp_path) as portal, ExitStack() as server:
         url = server.enter_context(postgres.database(local_directory))
         migrate(url)
-        database = TestDatabase("certjobs", url, url)
+        cluster = Cluster(url.replace("/certjobs?", "/postgres?"))
+        cluster.let_in()
+        database = TestDatabase("certjobs", cluster)
         with worlds(database, portal, tmp_path) as world:
             watcher = world.watch()
             world.changes(PAUSE, world.refs[0])

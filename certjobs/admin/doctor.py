@@ -326,7 +326,7 @@ class _Examination:
             return Finding(name, OK, f"every row is visible; {counted(diagnosis.mentors(), 'mentor')}")
         found = f"Row security hides rows from this login: {_some([_hidden(each) for each in hiding], '; ')}."
         mend = (
-            f"As the owner: CREATE POLICY certjobs ON {hiding[0].table} TO certjobs_job USING (true);"
+            f"As the owner: CREATE POLICY certjobs_job ON {hiding[0].table} TO certjobs_job USING (true);"
             " or give the login BYPASSRLS."
         )
         details = {each.table: {"visible": each.visible, "there": each.there, "policy": each.policy} for each in hiding}

@@ -19,6 +19,7 @@ GROUPS = {
     "certs": "List, add, renew and withdraw certifications.",
     "coordinators": "List, add, change and remove coordinators.",
     "mentors": "List, show, pause, reinstate, assign, move and erase mentors.",
+    "access": "Which coordinator's a database login is, and whose word counts.",
     "orgs": "What the jobs may do for each organisation.",
     "notifications": "See what coordinators are told; try again, give up, wait.",
     "queue": "See what the website is to be told; try again, give up.",

@@ -13,7 +13,7 @@ from certjobs.cli.output import document, plain, say, table
 from certjobs.domain.text import counted, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from certjobs.admin.certifications import CertificationChanged
@@ -253,6 +253,16 @@ def coordinator_changed(found: CoordinatorChanged, *, dry_run: bool, as_json: bo
         say(f"{coordinator.name} <{coordinator.address}>, {coordinator.language}, {mentors}.")
     if found.note:
         say(found.note)
+
+
+def access_changed(said: str, facts: Mapping[str, object], *, dry_run: bool, as_json: bool) -> None:
+    """Say who may see what from now on."""
+    if as_json:
+        document({**facts, "dry_run": dry_run})
+        return
+    if dry_run:
+        say("Dry-run: nothing was written.")
+    say(said)
 
 
 def organisations(found: Sequence[Organisation], *, dry_run: bool = False, as_json: bool) -> None:

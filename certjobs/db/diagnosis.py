@@ -52,12 +52,18 @@ _NOT_CALLED = sa.text(
     " WHERE NOT has_function_privilege(p.oid, 'EXECUTE') ORDER BY 1"
 )
 _IN_SCHEMA = sa.text("SELECT has_schema_privilege('public', 'USAGE')")
+# Where a policy shows us every row, and none takes any away, there is nothing to count.
 _HIDING = sa.text(
     "SELECT c.relname, greatest(c.reltuples::bigint, pg_stat_get_live_tuples(c.oid)) AS there,"
     " EXISTS (SELECT 1 FROM pg_policy p WHERE p.polrelid = c.oid AND p.polcmd IN ('r', '*') AND p.polpermissive"
     " AND EXISTS (SELECT 1 FROM unnest(p.polroles) o WHERE o = 0 OR pg_has_role(o, 'USAGE'))) AS policy"
     " FROM pg_class c WHERE c.oid = ANY (ARRAY(SELECT to_regclass(format('public.%I', t))"
-    " FROM unnest(CAST(:tables AS text[])) t)) AND row_security_active(c.oid) ORDER BY c.relname"
+    " FROM unnest(CAST(:tables AS text[])) t)) AND row_security_active(c.oid)"
+    " AND (SELECT count(*) FILTER (WHERE p.polpermissive AND pg_get_expr(p.polqual, p.polrelid) = 'true') = 0"
+    " OR count(*) FILTER (WHERE NOT p.polpermissive) > 0 FROM pg_policy p WHERE p.polrelid = c.oid"
+    " AND p.polcmd IN ('r', '*')"
+    " AND EXISTS (SELECT 1 FROM unnest(p.polroles) o WHERE o = 0 OR pg_has_role(o, 'USAGE')))"
+    " ORDER BY c.relname"
 )
 _ZONES = sa.text("SELECT lower(name) FROM pg_timezone_names")
 _GRANT = re.compile(rf"GRANT\s+([^;]+?)\s+ON\s+([^;]+?)\s+TO\s+{JOB_ROLE}\s*;")

@@ -146,7 +146,11 @@ def _translate(original: BaseException | None, *, ended: bool) -> Exception:  # 
         )
     if state == PERMISSION_DENIED:
         msg = "The database user lacks a privilege that this command needs."
-        return ConfigurationError(msg, hint="Jobs need the role certjobs_job; administration needs the tables' owner.")
+        return ConfigurationError(
+            msg,
+            hint="Jobs need the role certjobs_job, administration certjobs_admin, looking certjobs_read, migrations"
+            " the tables' owner.",
+        )
     if state in NOT_OUR_SCHEMA:
         msg = "The database lacks a table, column or function that this command needs."
         return ConfigurationError(msg, hint="Run `certjobs db check`.")

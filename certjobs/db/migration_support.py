@@ -12,7 +12,7 @@ from certjobs.db.schema import lacks, migrations_directory
 from certjobs.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 CREATED = "created by certjobs"
 ALREADY_THERE = frozenset({"42710", "23505"})  # duplicate object; the same, seen a moment too late
@@ -60,19 +60,34 @@ def create_role(name: str) -> None:
 
     Raises ConfigurationError where the role is missing and this user may not create it.
     """
+    there = "SELECT 1 FROM pg_roles WHERE rolname = :name"
+    _once(there, {"name": name}, f"CREATE ROLE {name} NOLOGIN", f"The cluster has no role {name}")
+
+
+def grant_role(name: str, member: str) -> None:
+    """Make one role a member of another, which gives it all that one's privileges.
+
+    Raises ConfigurationError where it is no member yet and this user may not make it one.
+    """
+    there = "SELECT 1 WHERE pg_has_role(:member, :name, 'MEMBER')"
+    values = {"name": name, "member": member}
+    _once(there, values, f"GRANT {name} TO {member}", f"The role {member} is no member of {name}")
+
+
+def _once(there: str, values: Mapping[str, str], statement: str, lacking: str) -> None:
     bind = op.get_bind()
-    if bind.scalar(sa.text("SELECT 1 FROM pg_roles WHERE rolname = :name"), {"name": name}):
+    if bind.scalar(sa.text(there), values):
         return
     try:
         with bind.begin_nested():
-            bind.execute(sa.text(f"CREATE ROLE {name} NOLOGIN"))
+            bind.execute(sa.text(statement))
     except sa.exc.DBAPIError as exc:
         state = getattr(exc.orig, "sqlstate", None)
         if state in ALREADY_THERE:
             return
         if state != PERMISSION_DENIED:
             raise
-        msg = f"The cluster has no role {name}, and this user may not create roles."
+        msg = f"{lacking}, and this user may not change roles."
         raise ConfigurationError(
-            msg, hint=f"Let an administrator run `CREATE ROLE {name} NOLOGIN`, then run `certjobs db upgrade` again."
+            msg, hint=f"Let an administrator run `{statement}`, then run `certjobs db upgrade` again."
         ) from exc

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 # Stated here so that a job need not load Alembic to know it; a test holds it to the migrations.
-SCHEMA_HEAD = "0013"
+SCHEMA_HEAD = "0014"
 VERSION_TABLE = "certjobs_schema_version"
 
 _MIGRATION_LOCK = 0x63657274  # "cert": one upgrade at a time in a database
 _WAIT_FOR_TABLES = "10s"
 _NIGHTS_INDEX = "ix_peer_mentors_active_expiry"
 _CREATE_FUNCTION = r"^CREATE (?:OR REPLACE )?FUNCTION (?P<name>\w+)"
+_POLICIES = re.compile(r"^CREATE POLICY (\w+) ON (\w+) ", re.MULTILINE)
+_OPEN_TO = ("certjobs_job", "certjobs_admin", "certjobs_read")  # roles with a policy on every table
 _CREATE_TRIGGER = r"^CREATE TRIGGER (?P<name>\w+) [^;]*? ON (?P<table>\w+)"
 OLDEST_SERVER = 150000
 
@@ -127,7 +129,26 @@ def differences(engine: sa.Engine) -> Sequence[str]:
         if not connection.scalar(_MAY_STAGE):
             found.append("the role certjobs_job lacks TEMPORARY on this database, without which nothing is reconciled")
         found += [f"the trigger {name} on {table} is missing or disabled" for name, table in _idle_triggers(connection)]
-        return found
+        return [*found, *_open_tables(connection)]
+
+
+def _open_tables(connection: sa.Connection) -> Iterator[str]:
+    """Yield the tables without row security, and the policies that are missing."""
+    from certjobs.db.tables import metadata
+
+    secured = set(connection.scalars(sa.text("SELECT relname FROM pg_class WHERE relrowsecurity")))
+    policies = {
+        (row.polname, row.relname)
+        for row in connection.execute(
+            sa.text("SELECT p.polname, c.relname FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid")
+        )
+    }
+    wanted = {(role, table.name) for role in _OPEN_TO for table in metadata.sorted_tables} | set(statements(_POLICIES))
+    for table in metadata.sorted_tables:
+        if table.name not in secured:
+            yield f"row security of {table.name} is off: a coordinator's login sees every row"
+    for policy, name in sorted(wanted - policies):
+        yield f"the policy {policy} on {name} is missing"
 
 
 def _is_the_jobs(_item: object, name: str | None, kind: str, reflected: bool, compared: object) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import date
     from uuid import UUID
 
+    from certjobs.db.access import Access
     from certjobs.db.alerts import Alerts
     from certjobs.db.certifications import Certifications
     from certjobs.db.coordinators import Coordinators
@@ -85,6 +86,13 @@ class Store:
     def __init__(self, connection: sa.Connection, begin_changes: Callable[[], None] = lambda: None) -> None:
         self._connection = connection
         self.begin_changes = begin_changes
+
+    @cached_property
+    def access(self) -> Access:
+        """Who may see which mentors."""
+        from certjobs.db.access import Access
+
+        return Access(self._connection)
 
     @cached_property
     def organisations(self) -> Organisations:

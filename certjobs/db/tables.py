@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
@@ -36,6 +36,18 @@ def _moment(name: str, *, default: bool = False) -> sa.Column[datetime]:
 
 def _flag(name: str) -> sa.Column[bool]:
     return sa.Column(name, sa.Boolean, nullable=False, server_default=sa.false())
+
+
+def _granted() -> tuple[sa.Column[Any], ...]:
+    """Return the columns of what is granted and revoked, and never deleted."""
+    return (
+        sa.Column("granted_by", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        _moment("granted_at", default=True),
+        sa.Column("revoked_by", sa.Text),
+        sa.Column("revoked_reason", sa.Text),
+        _moment("revoked_at"),
+    )
 
 
 # The roster, owned by the app: created where absent, checked column by column where present.
@@ -273,7 +285,7 @@ notice_snoozes = sa.Table(
     sa.Column("threshold_day", sa.Integer, primary_key=True),
     sa.Column("until", sa.Date, nullable=False),
     sa.Column("reason", sa.Text),
-    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False, server_default=sa.text("SESSION_USER")),
     _moment("created_at", default=True),
 )
 
@@ -485,6 +497,47 @@ guarded_set_members = sa.Table(
     sa.Column("mentor_id", sa.BigInteger, primary_key=True),
     sa.Column("certification_expiry", sa.Date, primary_key=True),
     sa.Column("guarded_set_id", sa.ForeignKey("guarded_sets.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
+# Who may see which mentors.
+
+coordinator_logins = sa.Table(
+    "coordinator_logins",
+    metadata,
+    _id(),
+    sa.Column("login", sa.Text, nullable=False),
+    sa.Column(
+        "coordinator_id",
+        sa.BigInteger,
+        sa.ForeignKey("coordinators.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    *_granted(),
+)
+sa.Index(
+    "uq_coordinator_logins_login",
+    coordinator_logins.c.login,
+    unique=True,
+    postgresql_where=coordinator_logins.c.revoked_at.is_(None),
+)
+
+claim_keys = sa.Table(
+    "claim_keys",
+    metadata,
+    _id(),
+    sa.Column("issuer", sa.Text, nullable=False),
+    sa.Column("key_id", sa.Text, nullable=False),
+    sa.Column("modulus", sa.LargeBinary, nullable=False),
+    *_granted(),
+    sa.CheckConstraint("octet_length(modulus) BETWEEN 256 AND 1024 AND get_byte(modulus, 0) >= 128", name="modulus"),
+)
+sa.Index(
+    "uq_claim_keys_key",
+    claim_keys.c.issuer,
+    claim_keys.c.key_id,
+    unique=True,
+    postgresql_where=claim_keys.c.revoked_at.is_(None),
 )
 
 ROSTER_TABLES = (

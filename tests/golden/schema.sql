@@ -122,6 +122,24 @@ BEGIN
 END
 $_$;
 
+CREATE FUNCTION public.certjobs_as_number(octets bytea) RETURNS numeric
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    digits constant text := encode(octets, 'hex');
+    number numeric := 0;
+    piece text;
+BEGIN
+    FOR place IN 1..length(digits) BY 12 LOOP
+        piece := substr(digits, place, 12);
+        number := number * ('x' || lpad('1' || repeat('0', length(piece)), 16, '0'))::bit(64)::bigint
+                  + ('x' || lpad(piece, 16, '0'))::bit(64)::bigint;
+    END LOOP;
+    RETURN number;
+END
+$$;
+
 CREATE FUNCTION public.certjobs_audit_arrival() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -320,6 +338,11 @@ BEGIN
 END
 $_$;
 
+CREATE FUNCTION public.certjobs_base64url(encoded text) RETURNS bytea
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$ SELECT decode(rpad(translate(encoded, '-_', '+/'), (length(encoded) + 3) / 4 * 4, '='), 'base64') $$;
+
 CREATE FUNCTION public.certjobs_certification_end(expires_on date, withdrawn_on date) RETURNS date
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$ SELECT least(expires_on, withdrawn_on - 1) $$;
@@ -371,6 +394,61 @@ BEGIN
     RETURN NULL;
 END
 $$;
+
+CREATE FUNCTION public.certjobs_claimed_address() RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $_$
+DECLARE
+    claim constant text := public.certjobs_setting('claim');
+    part text[];
+    header jsonb;
+    body jsonb;
+    signature bytea;
+    key_modulus bytea;
+BEGIN
+    IF claim IS NULL THEN
+        RETURN NULL;
+    END IF;
+    IF length(claim) > 8192 OR claim !~ '^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$' THEN
+        RAISE EXCEPTION 'The claim is no signed JSON Web Token.' USING ERRCODE = 'invalid_authorization_specification';
+    END IF;
+    part := string_to_array(claim, '.');
+    BEGIN
+        header := convert_from(public.certjobs_base64url(part[1]), 'UTF8')::jsonb;
+        body := convert_from(public.certjobs_base64url(part[2]), 'UTF8')::jsonb;
+        signature := public.certjobs_base64url(part[3]);
+    EXCEPTION WHEN data_exception THEN
+        RAISE EXCEPTION 'The claim is no signed JSON Web Token.' USING ERRCODE = 'invalid_authorization_specification';
+    END;
+    SELECT k.modulus INTO key_modulus
+      FROM public.claim_keys k
+     WHERE k.issuer = body ->> 'iss' AND k.key_id = header ->> 'kid' AND k.revoked_at IS NULL;
+    IF key_modulus IS NULL OR header ->> 'alg' IS DISTINCT FROM 'RS256' OR header ? 'crit'
+       OR NOT public.certjobs_signed(convert_to(part[1] || '.' || part[2], 'UTF8'), signature, key_modulus) THEN
+        RAISE EXCEPTION 'The claim is not signed by a key that certjobs trusts.'
+              USING ERRCODE = 'invalid_authorization_specification';
+    END IF;
+    IF (CASE jsonb_typeof(body -> 'aud') WHEN 'array' THEN body -> 'aud' ELSE jsonb_build_array(body -> 'aud') END)
+       @> '["certjobs"]' IS NOT TRUE THEN
+        RAISE EXCEPTION 'The claim is for somebody else: its audience is not certjobs.'
+              USING ERRCODE = 'invalid_authorization_specification';
+    END IF;
+    IF jsonb_typeof(body -> 'exp') IS DISTINCT FROM 'number'
+       OR (body ->> 'exp')::numeric <= extract(epoch FROM clock_timestamp()) THEN
+        RAISE EXCEPTION 'The claim has expired, or says no moment at which it does.'
+              USING ERRCODE = 'invalid_authorization_specification';
+    END IF;
+    IF body ? 'nbf' AND (jsonb_typeof(body -> 'nbf') <> 'number'
+                         OR (body ->> 'nbf')::numeric > extract(epoch FROM clock_timestamp())) THEN
+        RAISE EXCEPTION 'The claim does not hold yet.' USING ERRCODE = 'invalid_authorization_specification';
+    END IF;
+    IF jsonb_typeof(body -> 'sub') IS DISTINCT FROM 'string' THEN
+        RAISE EXCEPTION 'The claim says nobody''s address.' USING ERRCODE = 'invalid_authorization_specification';
+    END IF;
+    RETURN lower(body ->> 'sub');
+END
+$_$;
 
 CREATE FUNCTION public.certjobs_days_left(certification_expiry date, today date) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -763,6 +841,38 @@ CREATE FUNCTION public.certjobs_organisation_facts(o public.organisations) RETUR
                                 'auto_pause', o.auto_pause, 'remind', o.remind, 'website_sync', o.website_sync,
                                 'has_fallback_address', o.fallback_address IS NOT NULL) $$;
 
+CREATE FUNCTION public.certjobs_own_coordinators() RETURNS bigint[]
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    SELECT coalesce(array_agg(k.id::bigint), '{}')
+      FROM public.coordinators k
+     WHERE lower(k.address) = coalesce((SELECT lower(h.address)
+                                          FROM public.coordinator_logins l
+                                          JOIN public.coordinators h ON h.id = l.coordinator_id
+                                         WHERE l.login = session_user AND l.revoked_at IS NULL),
+                                       public.certjobs_claimed_address())
+$$;
+
+CREATE FUNCTION public.certjobs_own_mentors() RETURNS bigint[]
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    SELECT coalesce(array_agg(DISTINCT a.mentor_id::bigint), '{}')
+      FROM public.coordinator_assignments a
+     WHERE a.coordinator_id = ANY (public.certjobs_own_coordinators())
+$$;
+
+CREATE FUNCTION public.certjobs_own_places(OUT organisations bigint[], OUT chapters bigint[]) RETURNS record
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    SELECT coalesce(array_agg(DISTINCT m.organisation_id::bigint), '{}'),
+           coalesce(array_agg(DISTINCT m.chapter_id::bigint), '{}')
+      FROM public.peer_mentors m
+     WHERE m.id = ANY (public.certjobs_own_mentors())
+$$;
+
 CREATE FUNCTION public.certjobs_owner_is_dead(pid integer, session_start timestamp with time zone, last_sign timestamp with time zone) RETURNS boolean
     LANGUAGE sql
     AS $$
@@ -1103,6 +1213,28 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.certjobs_signed(message bytea, signature bytea, modulus bytea) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    n constant numeric := public.certjobs_as_number(modulus);
+    s constant numeric := public.certjobs_as_number(signature);
+    digest_info constant bytea := '\x3031300d060960864801650304020105000420'::bytea || sha256(message);
+    power numeric := s;
+BEGIN
+    IF octet_length(signature) <> octet_length(modulus) OR s >= n THEN
+        RETURN false;
+    END IF;
+    FOR i IN 1..16 LOOP
+        power := mod(power * power, n);
+    END LOOP;
+    RETURN mod(power * s, n) = public.certjobs_as_number(
+        '\x0001'::bytea || decode(repeat('ff', octet_length(modulus) - octet_length(digest_info) - 3), 'hex')
+        || '\x00'::bytea || digest_info);
+END
+$$;
+
 CREATE FUNCTION public.certjobs_telling_id(entry text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $_$ SELECT CASE WHEN entry ~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$' THEN entry END $_$;
@@ -1257,12 +1389,56 @@ ALTER TABLE public.chapters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.claim_keys (
+    id bigint NOT NULL,
+    issuer text NOT NULL,
+    key_id text NOT NULL,
+    modulus bytea NOT NULL,
+    granted_by text NOT NULL,
+    reason text NOT NULL,
+    granted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    revoked_by text,
+    revoked_reason text,
+    revoked_at timestamp with time zone,
+    CONSTRAINT ck_claim_keys_modulus CHECK ((((octet_length(modulus) >= 256) AND (octet_length(modulus) <= 1024)) AND (get_byte(modulus, 0) >= 128)))
+);
+
+ALTER TABLE public.claim_keys ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.claim_keys_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.coordinator_assignments (
     mentor_id bigint NOT NULL,
     coordinator_id bigint NOT NULL
 );
 
 COMMENT ON TABLE public.coordinator_assignments IS 'created by certjobs';
+
+CREATE TABLE public.coordinator_logins (
+    id bigint NOT NULL,
+    login text NOT NULL,
+    coordinator_id bigint NOT NULL,
+    granted_by text NOT NULL,
+    reason text NOT NULL,
+    granted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    revoked_by text,
+    revoked_reason text,
+    revoked_at timestamp with time zone
+);
+
+ALTER TABLE public.coordinator_logins ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.coordinator_logins_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.coordinators (
     id bigint NOT NULL,
@@ -1349,7 +1525,7 @@ CREATE TABLE public.notice_snoozes (
     threshold_day integer NOT NULL,
     until date NOT NULL,
     reason text,
-    actor text NOT NULL,
+    actor text DEFAULT SESSION_USER NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
 
@@ -1562,8 +1738,14 @@ ALTER TABLE ONLY public.certifications
 ALTER TABLE ONLY public.chapters
     ADD CONSTRAINT pk_chapters PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.claim_keys
+    ADD CONSTRAINT pk_claim_keys PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.coordinator_assignments
     ADD CONSTRAINT pk_coordinator_assignments PRIMARY KEY (mentor_id, coordinator_id);
+
+ALTER TABLE ONLY public.coordinator_logins
+    ADD CONSTRAINT pk_coordinator_logins PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.coordinators
     ADD CONSTRAINT pk_coordinators PRIMARY KEY (id);
@@ -1649,6 +1831,8 @@ CREATE INDEX ix_certifications_mentor_id ON public.certifications USING btree (m
 
 CREATE INDEX ix_coordinator_assignments_coordinator_id ON public.coordinator_assignments USING btree (coordinator_id);
 
+CREATE INDEX ix_coordinator_logins_coordinator_id ON public.coordinator_logins USING btree (coordinator_id);
+
 CREATE INDEX ix_guarded_set_members_guarded_set_id ON public.guarded_set_members USING btree (guarded_set_id);
 
 CREATE INDEX ix_mentor_status_events_occurred_at ON public.mentor_status_events USING brin (occurred_at);
@@ -1720,6 +1904,10 @@ CREATE INDEX ix_sync_queue_next ON public.sync_queue USING btree (id) WHERE (sta
 CREATE INDEX ix_sync_queue_unsure ON public.sync_queue USING btree (mentor_id) WHERE (unsure_until IS NOT NULL);
 
 CREATE UNIQUE INDEX uq_alerts_open ON public.alerts USING btree (class) WHERE (cleared_at IS NULL);
+
+CREATE UNIQUE INDEX uq_claim_keys_key ON public.claim_keys USING btree (issuer, key_id) WHERE (revoked_at IS NULL);
+
+CREATE UNIQUE INDEX uq_coordinator_logins_login ON public.coordinator_logins USING btree (login) WHERE (revoked_at IS NULL);
 
 CREATE UNIQUE INDEX uq_sync_queue_open ON public.sync_queue USING btree (mentor_id) WHERE (status = ANY (ARRAY['pending'::text, 'failed'::text]));
 
@@ -1811,6 +1999,9 @@ ALTER TABLE ONLY public.coordinator_assignments
 ALTER TABLE ONLY public.coordinator_assignments
     ADD CONSTRAINT fk_coordinator_assignments_mentor_id_peer_mentors FOREIGN KEY (mentor_id) REFERENCES public.peer_mentors(id);
 
+ALTER TABLE ONLY public.coordinator_logins
+    ADD CONSTRAINT fk_coordinator_logins_coordinator_id_coordinators FOREIGN KEY (coordinator_id) REFERENCES public.coordinators(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.guarded_set_members
     ADD CONSTRAINT fk_guarded_set_members_guarded_set_id_guarded_sets FOREIGN KEY (guarded_set_id) REFERENCES public.guarded_sets(id) ON DELETE CASCADE;
 
@@ -1820,30 +2011,374 @@ ALTER TABLE ONLY public.peer_mentors
 ALTER TABLE ONLY public.peer_mentors
     ADD CONSTRAINT fk_peer_mentors_organisation_id_organisations FOREIGN KEY (organisation_id) REFERENCES public.organisations(id);
 
+ALTER TABLE public.alerts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.cert_expiry_reminders ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.certification_events ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.certifications ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY certjobs_admin ON public.alerts TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.cert_expiry_reminders TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.certification_events TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.certifications TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.chapters TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.claim_keys TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.coordinator_assignments TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.coordinator_logins TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.coordinators TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.forecasts TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.guarded_set_members TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.guarded_sets TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.job_lock TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.mentor_status_events TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.notice_snoozes TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.notifications TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.organisations TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.peer_mentors TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.reconciliation_log TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.reminder_dispatch_log TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.roster_events TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.scheduler_run_log TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.sync_queue TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_admin ON public.website_listing TO certjobs_admin USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_coordinator ON public.certifications FOR SELECT TO certjobs_coordinator USING ((mentor_id = ANY (( SELECT public.certjobs_own_mentors() AS certjobs_own_mentors)::bigint[])));
+
+CREATE POLICY certjobs_coordinator ON public.chapters FOR SELECT TO certjobs_coordinator USING ((id = ANY (( SELECT p.chapters
+   FROM public.certjobs_own_places() p(organisations, chapters))::bigint[])));
+
+CREATE POLICY certjobs_coordinator ON public.coordinator_assignments FOR SELECT TO certjobs_coordinator USING ((coordinator_id = ANY (( SELECT public.certjobs_own_coordinators() AS certjobs_own_coordinators)::bigint[])));
+
+CREATE POLICY certjobs_coordinator ON public.coordinators FOR SELECT TO certjobs_coordinator USING ((id = ANY (( SELECT public.certjobs_own_coordinators() AS certjobs_own_coordinators)::bigint[])));
+
+CREATE POLICY certjobs_coordinator ON public.mentor_status_events FOR SELECT TO certjobs_coordinator USING ((mentor_id = ANY (( SELECT public.certjobs_own_mentors() AS certjobs_own_mentors)::bigint[])));
+
+CREATE POLICY certjobs_coordinator ON public.notice_snoozes TO certjobs_coordinator USING (((coordinator_id = ANY (( SELECT public.certjobs_own_coordinators() AS certjobs_own_coordinators)::bigint[])) AND (mentor_id = ANY (( SELECT public.certjobs_own_mentors() AS certjobs_own_mentors)::bigint[])))) WITH CHECK (((coordinator_id = ANY (( SELECT public.certjobs_own_coordinators() AS certjobs_own_coordinators)::bigint[])) AND (mentor_id = ANY (( SELECT public.certjobs_own_mentors() AS certjobs_own_mentors)::bigint[]))));
+
+CREATE POLICY certjobs_coordinator ON public.notifications FOR SELECT TO certjobs_coordinator USING (((coordinator_id = ANY (( SELECT public.certjobs_own_coordinators() AS certjobs_own_coordinators)::bigint[])) AND (mentor_id = ANY (( SELECT public.certjobs_own_mentors() AS certjobs_own_mentors)::bigint[]))));
+
+CREATE POLICY certjobs_coordinator ON public.organisations FOR SELECT TO certjobs_coordinator USING ((id = ANY (( SELECT p.organisations
+   FROM public.certjobs_own_places() p(organisations, chapters))::bigint[])));
+
+CREATE POLICY certjobs_coordinator ON public.peer_mentors FOR SELECT TO certjobs_coordinator USING ((id = ANY (( SELECT public.certjobs_own_mentors() AS certjobs_own_mentors)::bigint[])));
+
+CREATE POLICY certjobs_coordinator ON public.website_listing FOR SELECT TO certjobs_coordinator USING ((mentor_id = ANY (( SELECT public.certjobs_own_mentors() AS certjobs_own_mentors)::bigint[])));
+
+CREATE POLICY certjobs_job ON public.alerts TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.cert_expiry_reminders TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.certification_events TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.certifications TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.chapters TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.claim_keys TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.coordinator_assignments TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.coordinator_logins TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.coordinators TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.forecasts TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.guarded_set_members TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.guarded_sets TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.job_lock TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.mentor_status_events TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.notice_snoozes TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.notifications TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.organisations TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.peer_mentors TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.reconciliation_log TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.reminder_dispatch_log TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.roster_events TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.scheduler_run_log TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.sync_queue TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_job ON public.website_listing TO certjobs_job USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_others ON public.alerts USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.cert_expiry_reminders USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.certification_events USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.certifications USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.chapters USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.claim_keys USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.coordinator_assignments USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.coordinator_logins USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.coordinators USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.forecasts USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.guarded_set_members USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.guarded_sets USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.job_lock USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.mentor_status_events USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.notice_snoozes USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.notifications USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.organisations USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.peer_mentors USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.reconciliation_log USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.reminder_dispatch_log USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.roster_events USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.scheduler_run_log USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.sync_queue USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_others ON public.website_listing USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+
+CREATE POLICY certjobs_read ON public.alerts FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.cert_expiry_reminders FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.certification_events FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.certifications FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.chapters FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.claim_keys FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.coordinator_assignments FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.coordinator_logins FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.coordinators FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.forecasts FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.guarded_set_members FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.guarded_sets FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.job_lock FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.mentor_status_events FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.notice_snoozes FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.notifications FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.organisations FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.peer_mentors FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.reconciliation_log FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.reminder_dispatch_log FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.roster_events FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.scheduler_run_log FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.sync_queue FOR SELECT TO certjobs_read USING (true);
+
+CREATE POLICY certjobs_read ON public.website_listing FOR SELECT TO certjobs_read USING (true);
+
+ALTER TABLE public.chapters ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.claim_keys ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.coordinator_assignments ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.coordinator_logins ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.coordinators ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.forecasts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.guarded_set_members ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.guarded_sets ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.job_lock ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.mentor_status_events ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.notice_snoozes ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.notifications ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.organisations ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.peer_mentors ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.reconciliation_log ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.reminder_dispatch_log ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.roster_events ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.scheduler_run_log ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.sync_queue ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.website_listing ENABLE ROW LEVEL SECURITY;
+
 GRANT USAGE ON SCHEMA public TO certjobs_job;
+GRANT USAGE ON SCHEMA public TO certjobs_admin;
+GRANT USAGE ON SCHEMA public TO certjobs_read;
+GRANT USAGE ON SCHEMA public TO certjobs_coordinator;
 
 GRANT ALL ON FUNCTION public.certjobs_abandon_dead_runs(p_run_id uuid) TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_abandon_dead_runs(p_run_id uuid) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_abandon_dead_runs(p_run_id uuid) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_abandon_dead_runs(p_run_id uuid) TO certjobs_coordinator;
 
 GRANT ALL ON FUNCTION public.certjobs_acquire_lock(p_job_name text, p_run_id uuid, p_holder text) TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_acquire_lock(p_job_name text, p_run_id uuid, p_holder text) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_acquire_lock(p_job_name text, p_run_id uuid, p_holder text) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_acquire_lock(p_job_name text, p_run_id uuid, p_holder text) TO certjobs_coordinator;
 
 GRANT ALL ON FUNCTION public.certjobs_actor() TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_actor() TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_actor() TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_actor() TO certjobs_coordinator;
+
+REVOKE ALL ON FUNCTION public.certjobs_adopt_operations() FROM PUBLIC;
+
+GRANT ALL ON FUNCTION public.certjobs_as_number(octets bytea) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_as_number(octets bytea) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_as_number(octets bytea) TO certjobs_coordinator;
+
+REVOKE ALL ON FUNCTION public.certjobs_audit_arrival() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.certjobs_audit_assignments() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.certjobs_audit_certifications_added() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.certjobs_audit_certifications_changed() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.certjobs_audit_certifications_removed() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.certjobs_audit_coordinators() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.certjobs_audit_departure() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.certjobs_audit_organisations() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.certjobs_audit_status() FROM PUBLIC;
+
+GRANT ALL ON FUNCTION public.certjobs_base64url(encoded text) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_base64url(encoded text) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_base64url(encoded text) TO certjobs_coordinator;
 
 GRANT ALL ON FUNCTION public.certjobs_certification_end(expires_on date, withdrawn_on date) TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_certification_end(expires_on date, withdrawn_on date) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_certification_end(expires_on date, withdrawn_on date) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_certification_end(expires_on date, withdrawn_on date) TO certjobs_coordinator;
+
+GRANT ALL ON FUNCTION public.certjobs_certification_facts(external_ref text, mentor_id bigint, issued_on date, expires_on date, withdrawn_on date) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_certification_facts(external_ref text, mentor_id bigint, issued_on date, expires_on date, withdrawn_on date) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_certification_facts(external_ref text, mentor_id bigint, issued_on date, expires_on date, withdrawn_on date) TO certjobs_coordinator;
+
+REVOKE ALL ON FUNCTION public.certjobs_certifications_deleted() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.certjobs_certifications_inserted() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.certjobs_certifications_truncated() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.certjobs_certifications_updated() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.certjobs_claimed_address() FROM PUBLIC;
 
 GRANT ALL ON FUNCTION public.certjobs_days_left(certification_expiry date, today date) TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_days_left(certification_expiry date, today date) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_days_left(certification_expiry date, today date) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_days_left(certification_expiry date, today date) TO certjobs_coordinator;
+
+REVOKE ALL ON FUNCTION public.certjobs_drop_operations() FROM PUBLIC;
 
 GRANT ALL ON FUNCTION public.certjobs_expired(certification_expiry date, today date) TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_expired(certification_expiry date, today date) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_expired(certification_expiry date, today date) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_expired(certification_expiry date, today date) TO certjobs_coordinator;
 
 REVOKE ALL ON FUNCTION public.certjobs_forget(p_table text, p_before timestamp with time zone, p_failed_before timestamp with time zone, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.certjobs_forget(p_table text, p_before timestamp with time zone, p_failed_before timestamp with time zone, p_limit integer) TO certjobs_job;
 
+REVOKE ALL ON FUNCTION public.certjobs_forget_keys() FROM PUBLIC;
+
 GRANT ALL ON FUNCTION public.certjobs_furthest_day(today date, thresholds integer[]) TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_furthest_day(today date, thresholds integer[]) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_furthest_day(today date, thresholds integer[]) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_furthest_day(today date, thresholds integer[]) TO certjobs_coordinator;
+
+REVOKE ALL ON FUNCTION public.certjobs_keep_approved_set() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.certjobs_keep_certification_expiry() FROM PUBLIC;
 
 GRANT ALL ON FUNCTION public.certjobs_listing(website_sync boolean, status text, certification_expiry date, today date) TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_listing(website_sync boolean, status text, certification_expiry date, today date) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_listing(website_sync boolean, status text, certification_expiry date, today date) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_listing(website_sync boolean, status text, certification_expiry date, today date) TO certjobs_coordinator;
 
 GRANT ALL ON FUNCTION public.certjobs_missed_nights(p_jobs text[], p_first date, p_last date, p_zone text) TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_missed_nights(p_jobs text[], p_first date, p_last date, p_zone text) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_missed_nights(p_jobs text[], p_first date, p_last date, p_zone text) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_missed_nights(p_jobs text[], p_first date, p_last date, p_zone text) TO certjobs_coordinator;
 
 GRANT SELECT,INSERT ON TABLE public.scheduler_run_log TO certjobs_job;
+GRANT SELECT ON TABLE public.scheduler_run_log TO certjobs_read;
+GRANT SELECT ON TABLE public.scheduler_run_log TO certjobs_admin;
 
 GRANT UPDATE(finished_at) ON TABLE public.scheduler_run_log TO certjobs_job;
 
@@ -1862,14 +2397,42 @@ GRANT UPDATE(error_message) ON TABLE public.scheduler_run_log TO certjobs_job;
 GRANT UPDATE(counts) ON TABLE public.scheduler_run_log TO certjobs_job;
 
 GRANT ALL ON FUNCTION public.certjobs_night_of(p_run public.scheduler_run_log, p_zone text) TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_night_of(p_run public.scheduler_run_log, p_zone text) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_night_of(p_run public.scheduler_run_log, p_zone text) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_night_of(p_run public.scheduler_run_log, p_zone text) TO certjobs_coordinator;
 
 GRANT ALL ON FUNCTION public.certjobs_notice_digest(kind text, mentor_ref text, expiry date, nth integer, address text) TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_notice_digest(kind text, mentor_ref text, expiry date, nth integer, address text) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_notice_digest(kind text, mentor_ref text, expiry date, nth integer, address text) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_notice_digest(kind text, mentor_ref text, expiry date, nth integer, address text) TO certjobs_coordinator;
 
 GRANT ALL ON FUNCTION public.certjobs_notice_key(kind text, mentor_id bigint, expiry date, nth integer, coordinator_id bigint) TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_notice_key(kind text, mentor_id bigint, expiry date, nth integer, coordinator_id bigint) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_notice_key(kind text, mentor_id bigint, expiry date, nth integer, coordinator_id bigint) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_notice_key(kind text, mentor_id bigint, expiry date, nth integer, coordinator_id bigint) TO certjobs_coordinator;
 
 GRANT SELECT ON TABLE public.organisations TO certjobs_job;
+GRANT SELECT ON TABLE public.organisations TO certjobs_read;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.organisations TO certjobs_admin;
+GRANT SELECT ON TABLE public.organisations TO certjobs_coordinator;
+
+GRANT ALL ON FUNCTION public.certjobs_organisation_facts(o public.organisations) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_organisation_facts(o public.organisations) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_organisation_facts(o public.organisations) TO certjobs_coordinator;
+
+REVOKE ALL ON FUNCTION public.certjobs_own_coordinators() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.certjobs_own_coordinators() TO certjobs_coordinator;
+
+REVOKE ALL ON FUNCTION public.certjobs_own_mentors() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.certjobs_own_mentors() TO certjobs_coordinator;
+
+REVOKE ALL ON FUNCTION public.certjobs_own_places(OUT organisations bigint[], OUT chapters bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.certjobs_own_places(OUT organisations bigint[], OUT chapters bigint[]) TO certjobs_coordinator;
 
 GRANT ALL ON FUNCTION public.certjobs_owner_is_dead(pid integer, session_start timestamp with time zone, last_sign timestamp with time zone) TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_owner_is_dead(pid integer, session_start timestamp with time zone, last_sign timestamp with time zone) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_owner_is_dead(pid integer, session_start timestamp with time zone, last_sign timestamp with time zone) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_owner_is_dead(pid integer, session_start timestamp with time zone, last_sign timestamp with time zone) TO certjobs_coordinator;
 
 REVOKE ALL ON FUNCTION public.certjobs_pause_expired(p_mentor_ids bigint[], p_today date) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.certjobs_pause_expired(p_mentor_ids bigint[], p_today date) TO certjobs_job;
@@ -1881,26 +2444,63 @@ REVOKE ALL ON FUNCTION public.certjobs_pause_next(p_organisation_id bigint, p_to
 GRANT ALL ON FUNCTION public.certjobs_pause_next(p_organisation_id bigint, p_today date, p_job_name text, p_approved boolean, p_after_expiry date, p_after_id bigint, p_limit integer, p_shown integer, OUT candidates integer, OUT last_expiry date, OUT last_id bigint, OUT mentor_ids bigint[], OUT recipients integer, OUT without_coordinator integer, OUT shown jsonb) TO certjobs_job;
 
 REVOKE ALL ON FUNCTION public.certjobs_pause_places(p_places tid[], p_today date) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.certjobs_pause_places(p_places tid[], p_today date) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_pause_places(p_places tid[], p_today date) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_pause_places(p_places tid[], p_today date) TO certjobs_coordinator;
+
+REVOKE ALL ON FUNCTION public.certjobs_queue_changes() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.certjobs_queue_departures() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.certjobs_refresh_certification_expiry(mentor_ids bigint[]) FROM PUBLIC;
 
 GRANT ALL ON FUNCTION public.certjobs_reminders_due(organisation_id bigint, today date, thresholds integer[]) TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_reminders_due(organisation_id bigint, today date, thresholds integer[]) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_reminders_due(organisation_id bigint, today date, thresholds integer[]) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_reminders_due(organisation_id bigint, today date, thresholds integer[]) TO certjobs_coordinator;
 
 GRANT ALL ON FUNCTION public.certjobs_session_start() TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_session_start() TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_session_start() TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_session_start() TO certjobs_coordinator;
 
 GRANT ALL ON FUNCTION public.certjobs_setting(name text) TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_setting(name text) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_setting(name text) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_setting(name text) TO certjobs_coordinator;
+
+GRANT ALL ON FUNCTION public.certjobs_signed(message bytea, signature bytea, modulus bytea) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_signed(message bytea, signature bytea, modulus bytea) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_signed(message bytea, signature bytea, modulus bytea) TO certjobs_coordinator;
 
 GRANT ALL ON FUNCTION public.certjobs_telling_id(entry text) TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_telling_id(entry text) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_telling_id(entry text) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_telling_id(entry text) TO certjobs_coordinator;
 
 GRANT ALL ON FUNCTION public.certjobs_telling_ref(key text) TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_telling_ref(key text) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_telling_ref(key text) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_telling_ref(key text) TO certjobs_coordinator;
 
 GRANT ALL ON FUNCTION public.certjobs_threshold_bands(today date, thresholds integer[]) TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_threshold_bands(today date, thresholds integer[]) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_threshold_bands(today date, thresholds integer[]) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_threshold_bands(today date, thresholds integer[]) TO certjobs_coordinator;
 
 GRANT ALL ON FUNCTION public.certjobs_today(time_zone text) TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_today(time_zone text) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_today(time_zone text) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_today(time_zone text) TO certjobs_coordinator;
 
 GRANT ALL ON FUNCTION public.certjobs_wanted(operation text, left_sync boolean, moved boolean, website_sync boolean, status text, certification_expiry date, today date) TO certjobs_job;
+GRANT ALL ON FUNCTION public.certjobs_wanted(operation text, left_sync boolean, moved boolean, website_sync boolean, status text, certification_expiry date, today date) TO certjobs_admin;
+GRANT ALL ON FUNCTION public.certjobs_wanted(operation text, left_sync boolean, moved boolean, website_sync boolean, status text, certification_expiry date, today date) TO certjobs_read;
+GRANT ALL ON FUNCTION public.certjobs_wanted(operation text, left_sync boolean, moved boolean, website_sync boolean, status text, certification_expiry date, today date) TO certjobs_coordinator;
 
 GRANT SELECT ON TABLE public.alerts TO certjobs_job;
+GRANT SELECT ON TABLE public.alerts TO certjobs_read;
+GRANT SELECT ON TABLE public.alerts TO certjobs_admin;
 
 GRANT INSERT(class) ON TABLE public.alerts TO certjobs_job;
 
@@ -1911,8 +2511,12 @@ GRANT INSERT(last_sent_at),UPDATE(last_sent_at) ON TABLE public.alerts TO certjo
 GRANT UPDATE(cleared_at) ON TABLE public.alerts TO certjobs_job;
 
 GRANT SELECT,INSERT ON TABLE public.guarded_set_members TO certjobs_job;
+GRANT SELECT ON TABLE public.guarded_set_members TO certjobs_read;
+GRANT SELECT ON TABLE public.guarded_set_members TO certjobs_admin;
 
 GRANT SELECT ON TABLE public.guarded_sets TO certjobs_job;
+GRANT SELECT ON TABLE public.guarded_sets TO certjobs_read;
+GRANT SELECT,UPDATE ON TABLE public.guarded_sets TO certjobs_admin;
 
 GRANT INSERT(hash) ON TABLE public.guarded_sets TO certjobs_job;
 
@@ -1927,24 +2531,61 @@ GRANT INSERT(run_id),UPDATE(run_id) ON TABLE public.guarded_sets TO certjobs_job
 GRANT UPDATE(refused_at) ON TABLE public.guarded_sets TO certjobs_job;
 
 GRANT SELECT ON TABLE public.approved_changes TO certjobs_job;
+GRANT SELECT ON TABLE public.approved_changes TO certjobs_read;
+GRANT SELECT ON TABLE public.approved_changes TO certjobs_admin;
 
 GRANT SELECT,INSERT ON TABLE public.cert_expiry_reminders TO certjobs_job;
+GRANT SELECT ON TABLE public.cert_expiry_reminders TO certjobs_read;
+GRANT SELECT ON TABLE public.cert_expiry_reminders TO certjobs_admin;
+
+GRANT SELECT ON TABLE public.certification_events TO certjobs_read;
+GRANT SELECT ON TABLE public.certification_events TO certjobs_admin;
 
 GRANT SELECT(mentor_id) ON TABLE public.certification_events TO certjobs_job;
+
+GRANT UPDATE(before) ON TABLE public.certification_events TO certjobs_admin;
+
+GRANT UPDATE(after) ON TABLE public.certification_events TO certjobs_admin;
+
+GRANT UPDATE(reason) ON TABLE public.certification_events TO certjobs_admin;
 
 GRANT SELECT(run_id) ON TABLE public.certification_events TO certjobs_job;
 
 GRANT SELECT(occurred_at) ON TABLE public.certification_events TO certjobs_job;
 
+GRANT SELECT ON TABLE public.certifications TO certjobs_read;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.certifications TO certjobs_admin;
+GRANT SELECT ON TABLE public.certifications TO certjobs_coordinator;
+
 GRANT SELECT ON TABLE public.certjobs_schema_version TO certjobs_job;
+GRANT SELECT ON TABLE public.certjobs_schema_version TO certjobs_admin;
+GRANT SELECT ON TABLE public.certjobs_schema_version TO certjobs_read;
+GRANT SELECT ON TABLE public.certjobs_schema_version TO certjobs_coordinator;
 
 GRANT SELECT ON TABLE public.chapters TO certjobs_job;
+GRANT SELECT ON TABLE public.chapters TO certjobs_read;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.chapters TO certjobs_admin;
+GRANT SELECT ON TABLE public.chapters TO certjobs_coordinator;
+
+GRANT SELECT ON TABLE public.claim_keys TO certjobs_read;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.claim_keys TO certjobs_admin;
 
 GRANT SELECT ON TABLE public.coordinator_assignments TO certjobs_job;
+GRANT SELECT ON TABLE public.coordinator_assignments TO certjobs_read;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.coordinator_assignments TO certjobs_admin;
+GRANT SELECT ON TABLE public.coordinator_assignments TO certjobs_coordinator;
+
+GRANT SELECT ON TABLE public.coordinator_logins TO certjobs_read;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.coordinator_logins TO certjobs_admin;
 
 GRANT SELECT ON TABLE public.coordinators TO certjobs_job;
+GRANT SELECT ON TABLE public.coordinators TO certjobs_read;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.coordinators TO certjobs_admin;
+GRANT SELECT ON TABLE public.coordinators TO certjobs_coordinator;
 
 GRANT SELECT ON TABLE public.forecasts TO certjobs_job;
+GRANT SELECT ON TABLE public.forecasts TO certjobs_read;
+GRANT SELECT ON TABLE public.forecasts TO certjobs_admin;
 
 GRANT INSERT(night) ON TABLE public.forecasts TO certjobs_job;
 
@@ -1961,6 +2602,8 @@ GRANT INSERT(run_id),UPDATE(run_id) ON TABLE public.forecasts TO certjobs_job;
 GRANT UPDATE(created_at) ON TABLE public.forecasts TO certjobs_job;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.job_lock TO certjobs_job;
+GRANT SELECT ON TABLE public.job_lock TO certjobs_read;
+GRANT SELECT ON TABLE public.job_lock TO certjobs_admin;
 
 GRANT UPDATE(backend_pid) ON TABLE public.job_lock TO certjobs_job;
 
@@ -1971,12 +2614,62 @@ GRANT UPDATE(heartbeat_at) ON TABLE public.job_lock TO certjobs_job;
 GRANT USAGE ON SEQUENCE public.job_lock_fencing_token TO certjobs_job;
 
 GRANT SELECT ON TABLE public.mentor_status_events TO certjobs_job;
+GRANT SELECT ON TABLE public.mentor_status_events TO certjobs_read;
+GRANT SELECT ON TABLE public.mentor_status_events TO certjobs_admin;
+
+GRANT SELECT(id) ON TABLE public.mentor_status_events TO certjobs_coordinator;
+
+GRANT SELECT(mentor_id) ON TABLE public.mentor_status_events TO certjobs_coordinator;
+
+GRANT SELECT(event) ON TABLE public.mentor_status_events TO certjobs_coordinator;
+
+GRANT SELECT(from_status) ON TABLE public.mentor_status_events TO certjobs_coordinator;
+
+GRANT SELECT(to_status) ON TABLE public.mentor_status_events TO certjobs_coordinator;
+
+GRANT UPDATE(reason) ON TABLE public.mentor_status_events TO certjobs_admin;
+
+GRANT SELECT(certification_expiry) ON TABLE public.mentor_status_events TO certjobs_coordinator;
+
+GRANT SELECT(effective_on) ON TABLE public.mentor_status_events TO certjobs_coordinator;
+
+GRANT SELECT(occurred_at) ON TABLE public.mentor_status_events TO certjobs_coordinator;
 
 GRANT SELECT ON TABLE public.notice_snoozes TO certjobs_job;
+GRANT SELECT ON TABLE public.notice_snoozes TO certjobs_read;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.notice_snoozes TO certjobs_admin;
+GRANT SELECT,DELETE ON TABLE public.notice_snoozes TO certjobs_coordinator;
+
+GRANT INSERT(mentor_id) ON TABLE public.notice_snoozes TO certjobs_coordinator;
+
+GRANT INSERT(coordinator_id) ON TABLE public.notice_snoozes TO certjobs_coordinator;
+
+GRANT INSERT(threshold_day) ON TABLE public.notice_snoozes TO certjobs_coordinator;
+
+GRANT INSERT(until),UPDATE(until) ON TABLE public.notice_snoozes TO certjobs_coordinator;
+
+GRANT INSERT(reason),UPDATE(reason) ON TABLE public.notice_snoozes TO certjobs_coordinator;
 
 GRANT SELECT,INSERT ON TABLE public.notifications TO certjobs_job;
+GRANT SELECT ON TABLE public.notifications TO certjobs_read;
+GRANT SELECT,UPDATE ON TABLE public.notifications TO certjobs_admin;
+
+GRANT SELECT(id) ON TABLE public.notifications TO certjobs_coordinator;
+
+GRANT SELECT(kind) ON TABLE public.notifications TO certjobs_coordinator;
+
+GRANT SELECT(mentor_id) ON TABLE public.notifications TO certjobs_coordinator;
+
+GRANT SELECT(certification_expiry) ON TABLE public.notifications TO certjobs_coordinator;
+
+GRANT SELECT(threshold_day) ON TABLE public.notifications TO certjobs_coordinator;
+
+GRANT SELECT(pause_ordinal) ON TABLE public.notifications TO certjobs_coordinator;
+
+GRANT SELECT(coordinator_id) ON TABLE public.notifications TO certjobs_coordinator;
 
 GRANT UPDATE(status) ON TABLE public.notifications TO certjobs_job;
+GRANT SELECT(status) ON TABLE public.notifications TO certjobs_coordinator;
 
 GRANT UPDATE(attempt) ON TABLE public.notifications TO certjobs_job;
 
@@ -1988,13 +2681,21 @@ GRANT UPDATE(message_id) ON TABLE public.notifications TO certjobs_job;
 
 GRANT UPDATE(claimed_by_run) ON TABLE public.notifications TO certjobs_job;
 
+GRANT SELECT(created_at) ON TABLE public.notifications TO certjobs_coordinator;
+
 GRANT UPDATE(sent_at) ON TABLE public.notifications TO certjobs_job;
+GRANT SELECT(sent_at) ON TABLE public.notifications TO certjobs_coordinator;
 
 GRANT UPDATE(channel) ON TABLE public.notifications TO certjobs_job;
 
 GRANT SELECT ON TABLE public.peer_mentors TO certjobs_job;
+GRANT SELECT ON TABLE public.peer_mentors TO certjobs_read;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.peer_mentors TO certjobs_admin;
+GRANT SELECT ON TABLE public.peer_mentors TO certjobs_coordinator;
 
 GRANT SELECT ON TABLE public.reconciliation_log TO certjobs_job;
+GRANT SELECT ON TABLE public.reconciliation_log TO certjobs_read;
+GRANT SELECT ON TABLE public.reconciliation_log TO certjobs_admin;
 
 GRANT INSERT(finding) ON TABLE public.reconciliation_log TO certjobs_job;
 
@@ -2013,16 +2714,31 @@ GRANT INSERT(run_id) ON TABLE public.reconciliation_log TO certjobs_job;
 GRANT UPDATE(cleared_at) ON TABLE public.reconciliation_log TO certjobs_job;
 
 GRANT SELECT,INSERT ON TABLE public.reminder_dispatch_log TO certjobs_job;
+GRANT SELECT ON TABLE public.reminder_dispatch_log TO certjobs_read;
+GRANT SELECT ON TABLE public.reminder_dispatch_log TO certjobs_admin;
+
+GRANT UPDATE(message_id) ON TABLE public.reminder_dispatch_log TO certjobs_admin;
+
+GRANT SELECT ON TABLE public.roster_events TO certjobs_read;
+GRANT SELECT ON TABLE public.roster_events TO certjobs_admin;
 
 GRANT SELECT(entity) ON TABLE public.roster_events TO certjobs_job;
 
 GRANT SELECT(entity_id) ON TABLE public.roster_events TO certjobs_job;
+
+GRANT UPDATE(before) ON TABLE public.roster_events TO certjobs_admin;
+
+GRANT UPDATE(after) ON TABLE public.roster_events TO certjobs_admin;
+
+GRANT UPDATE(reason) ON TABLE public.roster_events TO certjobs_admin;
 
 GRANT SELECT(run_id) ON TABLE public.roster_events TO certjobs_job;
 
 GRANT SELECT(occurred_at) ON TABLE public.roster_events TO certjobs_job;
 
 GRANT SELECT,INSERT ON TABLE public.sync_queue TO certjobs_job;
+GRANT SELECT ON TABLE public.sync_queue TO certjobs_read;
+GRANT SELECT,UPDATE ON TABLE public.sync_queue TO certjobs_admin;
 
 GRANT UPDATE(mentor_ref) ON TABLE public.sync_queue TO certjobs_job;
 
@@ -2055,10 +2771,16 @@ GRANT UPDATE(let_through_at) ON TABLE public.sync_queue TO certjobs_job;
 GRANT UPDATE(unsure_until) ON TABLE public.sync_queue TO certjobs_job;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.website_listing TO certjobs_job;
+GRANT SELECT ON TABLE public.website_listing TO certjobs_read;
+GRANT SELECT ON TABLE public.website_listing TO certjobs_admin;
+
+GRANT SELECT(mentor_id) ON TABLE public.website_listing TO certjobs_coordinator;
 
 GRANT UPDATE(listed) ON TABLE public.website_listing TO certjobs_job;
+GRANT SELECT(listed) ON TABLE public.website_listing TO certjobs_coordinator;
 
 GRANT UPDATE(acknowledged_at) ON TABLE public.website_listing TO certjobs_job;
+GRANT SELECT(acknowledged_at) ON TABLE public.website_listing TO certjobs_coordinator;
 
 GRANT UPDATE(operation_id) ON TABLE public.website_listing TO certjobs_job;
 
