@@ -9,7 +9,7 @@ export CERTJOBS_LOCAL_DIR ?= $(CURDIR)/.certjobs
 # The tests and benchmarks have servers of their own.
 export PYTEST_XDIST_AUTO_NUM_WORKERS ?= 2
 
-.PHONY: help demo test replay bench check format lock clean
+.PHONY: help demo test replay bench check format man lock clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
@@ -31,6 +31,9 @@ check: $(STAMP) ## run every static check
 
 format: $(STAMP) ## format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix-only .
+
+man: $(STAMP) ## write the man page anew
+	@$(BIN)/python docs/man/manpage.py
 
 lock: ## renew requirements.lock from pyproject.toml (needs uv)
 	@uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -23,7 +23,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certjobs import logs
+from certjobs import __version__, logs
 from certjobs.adapters.dataverse import batch as batches
 from certjobs.adapters.dataverse import wire
 from certjobs.adapters.dataverse.auth import GRACE, ClientSecretTokens
@@ -400,6 +400,7 @@ def test_05_the_check_before_a_run(hint: str, found: int | None) -> None:
     request = service.requests[0]
     wanted = {"accept": "application/json", "odata-version": "4.0", "odata-maxversion": "4.0", "if-none-match": "null"}
     assert wanted.items() <= request.headers.items()
+    assert {each.headers["user-agent"] for each in service.requests} == {f"certjobs/{__version__}"}
 
 
 def test_05_no_hint_and_no_dataverse() -> None:

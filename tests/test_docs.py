@@ -103,11 +103,27 @@ def test_the_readmes_queries_run(database: TestDatabase) -> None:
 
 
 def test_the_version_is_said_in_one_place(certjobs: Certjobs) -> None:
-    """`certjobs --version` says the package's version, and no other file repeats it but the changelog."""
+    """`certjobs --version` and the package say the one version, and the changelog begins with it."""
     assert certjobs("--version").stdout == f"certjobs {__version__}\n"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert "version" not in project
-    assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"(?m)^## ([^\s,]+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
+    assert headings[0] == __version__
+
+
+def test_what_repeats_the_version_says_the_same() -> None:
+    """Each image tag of the manifests, each wheel that a document names and the man page are of this version."""
+    told = {}
+    pages = [page for folder in ("docs", "k8s", "certjobs") for page in (ROOT / folder).rglob("*") if page.is_file()]
+    for page in (ROOT / "README.md", ROOT / "Makefile", ROOT / "pyproject.toml", *pages):
+        if page.suffix != ".pyc":
+            text = page.read_text(encoding="utf-8")
+            for version in re.findall(r"(?:newTag: |certjobs[-/: ]v?)[\"']?(\d+\.\d+\.\d+\w*)", text):
+                told[f"{page.relative_to(ROOT)}: {version}"] = version
+    assert {said for said, version in told.items() if version != __version__} == set()
+    tagged = {page for page in (ROOT / "k8s").rglob("kustomization.yaml") if "newTag" in page.read_text("utf-8")}
+    assert len([said for said in told if said.startswith("k8s/")]) == len(tagged) >= 4
+    assert {f"docs/install.md: {__version__}", f"docs/man/certjobs.1: {__version__}"} <= set(told)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from certjobs import __version__
 from certjobs.adapters.alerts import WebhookAlerter
 from certjobs.domain.outcome import Outcome
 from certjobs.errors import ExitCode, InputRejected, Unavailable
@@ -247,7 +248,7 @@ def test_a_row_tells_who_what_and_when(certjobs: Certjobs, database: TestDatabas
         " FROM scheduler_run_log"
     )
     assert (trigger, as_of, host, actor, in_order) == ("schedule", TODAY, socket.gethostname(), "cron", True)
-    assert version
+    assert version == __version__
 
 
 # Dry-runs.

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from certjobs import bootstrap
+from certjobs import __version__, bootstrap
 from certjobs.cli import output
 from certjobs.domain.outcome import Outcome
 from certjobs.errors import ExitCode
@@ -46,6 +46,7 @@ class Monitor:
         """Return the job and the moment of each ping, in order."""
         paths = [urlsplit(each.target).path for each in self._service.requests]
         assert all(path.startswith(f"/ping/{KEY}/") for path in paths)
+        assert {each.headers["user-agent"] for each in self._service.requests} <= {f"certjobs/{__version__}"}
         return [(path.split("/")[-2], path.split("/")[-1]) for path in paths]
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -38,6 +39,19 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=True)
     code, *modules = done.stderr.split()
     assert code == "0"
+    assert HEAVY.isdisjoint(modules)
+
+
+@pytest.mark.parametrize("words", ["certjobs run ", "certjobs queue list --status ", "certjobs exp"])
+def test_completion_imports_nothing_heavy(words: str) -> None:
+    """A shell that completes waits for no database, settings or logging library."""
+    asked = {"_CERTJOBS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, env=os.environ | asked
+    )
+    code, *modules = done.stderr.split()
+    assert code == "0"
+    assert done.stdout.strip()
     assert HEAVY.isdisjoint(modules)
 
 

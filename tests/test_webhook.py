@@ -15,6 +15,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
+from certjobs import __version__
 from certjobs.adapters.notify.webhook import WebhookNotifier
 from certjobs.errors import (
     CertjobsError,
@@ -109,6 +110,7 @@ def test_what_is_posted() -> None:
         assert request.signed_with(SECRET)
         assert not request.signed_with("whsec_" + "A" * 32)
         assert request.headers["webhook-id"] == request.key
+        assert request.headers["user-agent"] == f"certjobs/{__version__}"
         assert request.headers["webhook-timestamp"] == str(int(NOW.timestamp()))
 
 

@@ -8,7 +8,7 @@ import typer
 
 from certjobs.cli.administration import administering, confirmed
 from certjobs.cli.commands import group
-from certjobs.cli.options import ADMIN_EXITS, Chapter, Debug, DryRun, Json, Limit, Local, Org, Reason
+from certjobs.cli.options import ADMIN_EXITS, Chapter, Debug, DryRun, Json, Limit, Local, Org, Reason, among
 
 app = group("coordinators")
 
@@ -58,7 +58,10 @@ def add(
     address: Address,
     name: Annotated[str, typer.Option(metavar="NAME", help="How the coordinator is addressed.")],
     reason: Reason,
-    language: Annotated[str, typer.Option(metavar="nb|nn|en", help="The language of the notices.")] = "nb",
+    language: Annotated[
+        str,
+        typer.Option(metavar="nb|nn|en", help="The language of the notices.", autocompletion=among("nb", "nn", "en")),
+    ] = "nb",
     dry_run: DryRun = False,
     local: Local = False,
     json: Json = False,
@@ -83,7 +86,10 @@ def set_(
     address: Address,
     reason: Reason,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="How the coordinator is addressed.")] = None,
-    language: Annotated[str | None, typer.Option(metavar="nb|nn|en", help="The language of the notices.")] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(metavar="nb|nn|en", help="The language of the notices.", autocompletion=among("nb", "nn", "en")),
+    ] = None,
     new_address: Annotated[
         str | None, typer.Option("--address", metavar="ADDRESS", help="The address notices go to from now on.")
     ] = None,

@@ -31,7 +31,7 @@ def approve(
 
     \b
     Example:
-      certjobs approve 8c1f0d2e4b7a --reason "courses were cancelled this autumn, all of them are known"
+      certjobs approve 8c1f0d2e4b7a --reason "courses were cancelled this autumn, all are known"
     """
     from certjobs import bootstrap
     from certjobs.admin import approvals

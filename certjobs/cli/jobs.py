@@ -14,6 +14,7 @@ from certjobs.cli.options import (
     AsOf,
     Debug,
     DryRun,
+    Job,
     Json,
     Local,
     as_date,
@@ -251,7 +252,7 @@ def prune(
 
 
 def run(
-    job: Annotated[str, typer.Argument(metavar="JOB", help="A job's name, or the name its scheduler knows it by.")],
+    job: Job,
     as_of: AsOf = None,
     dry_run: DryRun = False,
     local: Local = False,

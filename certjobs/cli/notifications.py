@@ -20,10 +20,18 @@ from certjobs.cli.options import (
     MentorRef,
     Org,
     Reason,
+    among,
     clean_reason,
 )
 
 app = group("notifications")
+
+
+def _statuses(incomplete: str) -> list[str]:
+    from certjobs.admin.notices import STATUSES
+
+    return among(*STATUSES)(incomplete)
+
 
 COLUMNS = ("id", "kind", "mentor_ref", "certification_expiry", "threshold_day", "coordinator", "status", "last_error")
 LAST = 2**63 - 1  # what a number in the database can be
@@ -39,9 +47,13 @@ def list_(
         typer.Option(
             metavar="STATUS",
             help="Only these: open (pending, sending, failed), sent, dead, unknown, suppressed, superseded, discarded.",
+            autocompletion=_statuses,
         ),
     ] = None,
-    kind: Annotated[str | None, typer.Option(metavar="pause|reminder", help="Only this kind.")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(metavar="pause|reminder", help="Only this kind.", autocompletion=among("pause", "reminder")),
+    ] = None,
     mentor: Annotated[str | None, typer.Option(metavar="MENTOR", help="Only about this mentor.")] = None,
     coordinator: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Only to this coordinator.")] = None,
     org: Org = None,

@@ -10,8 +10,25 @@ import typer
 from certjobs.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import date
+
+
+def among(*words: str) -> Callable[[str], list[str]]:
+    """Return what a shell that completes is offered where one of these words is to stand."""
+
+    def offered(incomplete: str) -> list[str]:
+        return [word for word in words if word.startswith(incomplete)]
+
+    return offered
+
+
+def job_names(incomplete: str) -> list[str]:
+    """Return the names of jobs that begin so, for a shell that completes: from the code, never from a database."""
+    from certjobs.registry import JOBS
+
+    return among(*(spec.name for spec in JOBS))(incomplete)
+
 
 Local = Annotated[bool, typer.Option("--local", help="Work on an embedded PostgreSQL on this machine (extra 'local').")]
 DryRun = Annotated[
@@ -54,6 +71,12 @@ Within = Annotated[
 Limit = Annotated[
     int | None,
     typer.Option("--limit", metavar="N", min=1, help="How many at most; a table shows 100, --json all of them."),
+]
+Job = Annotated[
+    str,
+    typer.Argument(
+        metavar="JOB", help="A job's name, or the name its scheduler knows it by.", autocompletion=job_names
+    ),
 ]
 MentorRef = Annotated[str, typer.Argument(metavar="MENTOR", help="The mentor's reference, as in the roster file.")]
 

@@ -8,7 +8,7 @@ import typer
 
 from certjobs.cli.administration import administering
 from certjobs.cli.commands import group
-from certjobs.cli.options import ADMIN_EXITS, Debug, DryRun, Json, Limit, Local, Org, Reason, clean_reason
+from certjobs.cli.options import ADMIN_EXITS, Debug, DryRun, Json, Limit, Local, Org, Reason, among, clean_reason
 from certjobs.errors import UsageError
 
 app = group("queue")
@@ -17,8 +17,20 @@ LAST = 2**63 - 1  # what a number in the database can be
 Numbers = typer.Argument(min=1, max=LAST, metavar="NUMBER...", help="The operations' numbers, as in the list.")
 Mentor = Annotated[str | None, typer.Option("--mentor", metavar="MENTOR", help="Only about this mentor.")]
 Operation = Annotated[
-    str | None, typer.Option("--operation", metavar="remove|restore", help="Only what was queued as this.")
+    str | None,
+    typer.Option(
+        "--operation",
+        metavar="remove|restore",
+        help="Only what was queued as this.",
+        autocompletion=among("remove", "restore"),
+    ),
 ]
+
+
+def _statuses(incomplete: str) -> list[str]:
+    from certjobs.admin.operations import STATUSES
+
+    return among(*STATUSES)(incomplete)
 
 
 @app.command("list", epilog=ADMIN_EXITS)
@@ -28,6 +40,7 @@ def list_(
         typer.Option(
             metavar="STATUS",
             help="Only these: open (pending, failed), processing, dead, done, superseded.",
+            autocompletion=_statuses,
         ),
     ] = None,
     mentor: Mentor = None,
@@ -97,7 +110,10 @@ def retry(
     everything: Annotated[
         bool, typer.Option("--all", help="All that are dead or failed and pass the filters, as the list shows them.")
     ] = False,
-    status: Annotated[str | None, typer.Option(metavar="dead|failed", help="Only these, with --all.")] = None,
+    status: Annotated[
+        str | None,
+        typer.Option(metavar="dead|failed", help="Only these, with --all.", autocompletion=among("dead", "failed")),
+    ] = None,
     mentor: Mentor = None,
     org: Org = None,
     operation: Operation = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from certjobs.cli.commands import Commands
-from certjobs.cli.options import ADMIN_EXITS, Debug, Json, Local
+from certjobs.cli.options import ADMIN_EXITS, Debug, Json, Local, job_names
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +22,9 @@ def register(app: typer.Typer) -> None:
 
 def latest(
     ctx: typer.Context,
-    job: Annotated[str | None, typer.Option("--job", metavar="JOB", help="Only this job.")] = None,
+    job: Annotated[
+        str | None, typer.Option("--job", metavar="JOB", help="Only this job.", autocompletion=job_names)
+    ] = None,
     failed: Annotated[
         bool, typer.Option("--failed", help="Only runs that failed, ended partial or were abandoned.")
     ] = False,

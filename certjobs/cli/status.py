@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from certjobs.cli.administration import administering
-from certjobs.cli.options import Debug, Json, Local, exits
+from certjobs.cli.options import Debug, Json, Local, exits, job_names
 from certjobs.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -34,7 +34,12 @@ def status(
     ] = None,
     job: Annotated[
         list[str] | None,
-        typer.Option("--job", metavar="JOB", help="With --max-age: only this job counts; may be repeated."),
+        typer.Option(
+            "--job",
+            metavar="JOB",
+            help="With --max-age: only this job counts; may be repeated.",
+            autocompletion=job_names,
+        ),
     ] = None,
     local: Local = False,
     json: Json = False,

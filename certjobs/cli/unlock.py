@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from certjobs.cli.administration import administering
-from certjobs.cli.options import ADMIN_EXITS, Debug, DryRun, Json, Local, Reason
+from certjobs.cli.options import ADMIN_EXITS, Debug, DryRun, Job, Json, Local, Reason
+
+if TYPE_CHECKING:
+    import typer
 
 
 def register(app: typer.Typer) -> None:
@@ -16,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def unlock(
-    job: Annotated[str, typer.Argument(metavar="JOB", help="A job's name, or the name its scheduler knows it by.")],
+    job: Job,
     reason: Reason,
     dry_run: DryRun = False,
     local: Local = False,
