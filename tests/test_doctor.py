@@ -319,7 +319,7 @@ def test_a_server_that_is_too_old(certjobs: Certjobs, monkeypatch: pytest.Monkey
 def test_the_clocks(certjobs: Certjobs, monkeypatch: pytest.MonkeyPatch, seconds: int, status: str, said: str) -> None:
     """Two seconds between the clocks are nothing, more is a warning, and more than a minute fails."""
     monkeypatch.setattr(
-        "certjobs.bootstrap.SystemClock.now", lambda _self: datetime.now(UTC) + timedelta(seconds=seconds)
+        "certjobs.adapters.clock.SystemClock.now", lambda _self: datetime.now(UTC) + timedelta(seconds=seconds)
     )
     found = examine(certjobs)
     assert (found["database.clock"]["status"], found.result.exit_code) == (status, 78 if status == "failed" else 0)
