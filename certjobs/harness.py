@@ -37,7 +37,7 @@ from certjobs.errors import (
 )
 from certjobs.jobs.context import JobContext
 from certjobs.signals import Signals
-from certjobs.telling import Means, People, Programs, check, deaths, failures
+from certjobs.telling import Means, People, Programs, check_means, deaths, failures
 
 if TYPE_CHECKING:
     import threading
@@ -156,7 +156,7 @@ class _Run:
         self.session = self.resources.open_session(self.row)
         self.session.start()
         self._check_one_database()
-        check(self.resources)
+        check_means(self.resources)
         fence = self.session.acquire() if self.spec.exclusive else None
         abandoned = self.session.abandon_dead_runs()
         if abandoned:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from uuid import UUID
 
+    from certjobs.db.alerts import Told
     from certjobs.db.store import UnitOfWork
     from certjobs.domain.outcome import Outcome
     from certjobs.ports import Alerter, Log, Meter, Pinger
@@ -43,7 +44,7 @@ class Means(Protocol):
         """Who keeps how runs went, or None. Raises ConfigurationError where nobody can as the settings say."""
 
 
-def check(means: Means) -> None:
+def check_means(means: Means) -> None:
     """Raise ConfigurationError where people cannot be told, or figures not kept, as the settings say.
 
     So it is found out now, and not in the night in which it is needed.
@@ -90,15 +91,15 @@ def deaths(found: int) -> Iterator[Watch]:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Tells operations people of trouble, in the name of one run."""
+    """Tells operations people of trouble, in the name of one run or of a command that is none."""
 
     job: str
-    run_id: UUID
+    run_id: UUID | None
     alerter: Alerter | None
     log: Log
 
     def tell(self, outcome: Outcome, watches: Iterable[Watch], memory: UnitOfWork | None) -> None:
-        """Tell people of trouble: when it begins, when it is ten times what was told, when it is over.
+        """Tell people of trouble: when it begins, when it is ten times what was told or repeats, when it is over.
 
         ``memory`` opens the database that knows what people were told: what could not be told, or not be recorded as
         told, is told by the next run. Where nobody knows, as with the database down, they hear of all there is.
@@ -111,8 +112,8 @@ class People:
             told = known.get(each.kind) if known is not None else None
             self._tell_of(each, outcome, told, memory if known is not None else None)
 
-    def _known(self, kinds: Sequence[str], memory: UnitOfWork | None) -> Mapping[str, int] | None:
-        """Return of which kinds people were told and not yet of the end, and how much; None where nobody knows."""
+    def _known(self, kinds: Sequence[str], memory: UnitOfWork | None) -> Mapping[str, Told] | None:
+        """Return of which kinds people were told and not yet of the end, and what; None where nobody knows."""
         if memory is None:
             return None
         try:
@@ -122,9 +123,9 @@ class People:
             self.log.warning("alert.not_remembered", error=str(exc))
             return None
 
-    def _tell_of(self, watch: Watch, outcome: Outcome, told: int | None, memory: UnitOfWork | None) -> None:
+    def _tell_of(self, watch: Watch, outcome: Outcome, told: Told | None, memory: UnitOfWork | None) -> None:
         """Tell people of one kind of trouble where that is news beside what they were told, and record it."""
-        begins = watch.number > 0 and (watch.repeats or watch.number >= TOLD_AGAIN * (told or 0))
+        begins = watch.number > 0 and (told is None or _is_due_again(watch, told))
         ends = watch.number == 0 and told is not None
         passes = watch.number == 0 and watch.passed > 0 and not ends
         if not (begins or ends or passes):
@@ -163,6 +164,13 @@ class People:
             self.log.warning("alert.not_sent", error=type(exc).__name__)
             return False
         return True
+
+
+def _is_due_again(watch: Watch, told: Told) -> bool:
+    """Tell whether people are to hear once more of trouble that lasts."""
+    if watch.repeats or watch.number >= TOLD_AGAIN * told.number:
+        return True
+    return watch.again_since is not None and (told.at is None or told.at < watch.again_since)
 
 
 # Programs.
