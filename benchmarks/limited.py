@@ -57,7 +57,7 @@ def within_limits(url: str, operations: int, directory: Path) -> list[Figure]:
             time.sleep(ARRIVES)
             clock.advance(seconds)
 
-        with patch("certjobs.bootstrap.SystemClock.sleep", rest):
+        with patch("certjobs.adapters.clock.SystemClock.sleep", rest):
             _sync()
         window = portal.limits.window
         accepted = [0, 0]

@@ -9,12 +9,12 @@ import sys
 import uuid
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from certjobs import __version__, config, harness, logs, registry
+from certjobs import __version__, config, harness, logs, registry, services
+from certjobs.adapters.clock import SystemClock
 from certjobs.adapters.dry_run import ReadSite, RecordingNotifier, RecordingPortal
-from certjobs.adapters.notify.console import ConsoleNotifier
 from certjobs.db import engine as db_engine
 from certjobs.db import schema
 from certjobs.db.locks import RunSession
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from certjobs.adapters.dataverse.auth import TokenProvider
     from certjobs.admin.doctor import Sources
     from certjobs.db.diagnosis import Diagnosis
     from certjobs.db.listening import Listener
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from certjobs.domain.credentials import Credentials
     from certjobs.domain.outcome import Outcome, Report
     from certjobs.origins import Origins
-    from certjobs.ports import Alerter, ListingPortal, Meter, Notifier, Pinger, Progress, PublicSite, Sleep
+    from certjobs.ports import Alerter, ListingPortal, Meter, Notifier, Pinger, Progress, PublicSite
 
 T = TypeVar("T")
 SIGN_OF_LIFE = 5.0  # seconds
@@ -53,19 +52,6 @@ EXAMINED_WITHIN = {  # seconds that an examination waits at most, whatever the s
     "notify_timeout_seconds": 10.0,
     "sync_timeout_seconds": 5.0,  # four attempts and their rests end before it is given up
 }
-TOKEN_TIMEOUT = 15.0  # seconds to wait for a connection to Entra ID, and for an answer
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now(self) -> datetime:
-        """Return the present moment in UTC."""
-        return datetime.now(UTC)
-
-    def sleep(self, seconds: float, until: Event, /) -> None:
-        """Wait so long, or until the event is set."""
-        until.wait(seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,20 +210,7 @@ class Environment:
     @property
     def notifier(self) -> Notifier | None:
         """The notifier of the channel, or None. With --json it keeps off stdout, which then is for a program."""
-        if self.channel == "none":
-            return None
-        settings = self.settings
-        redirect_to = None
-        if settings.redirect_all_to:
-            from email.utils import parseaddr
-
-            redirect_to = parseaddr(settings.redirect_all_to)[1]
-            logs.get().warning("channel.redirected")
-        if self.channel == "webhook":
-            return _webhook(settings, redirect_to)
-        if self.channel == "email":
-            return _email(settings, redirect_to)
-        return ConsoleNotifier(sys.stderr if self.request.json else sys.stdout, redirect_to)
+        return services.notifier(self.settings, self.channel, sys.stderr if self.request.json else sys.stdout)
 
     def dry_notifier(self) -> Notifier | None:
         """Return a notifier that takes every message and sends none, where there is a channel."""
@@ -247,9 +220,9 @@ class Environment:
     @property
     def portal(self) -> ListingPortal | None:
         """The public listing, or None where none is set."""
-        if self._portal is None and self.settings.portal != "none":
-            self._portal = _dataverse(self.settings, lambda: config.load(self._given), self.sleep)
-            if self._waiting is not None:
+        if self._portal is None:
+            self._portal = services.portal(self.settings, lambda: config.load(self._given), self.sleep)
+            if self._portal is not None and self._waiting is not None:
                 from certjobs.adapters.kept import KeptPortal
 
                 self._portal = KeptPortal(self._portal)
@@ -263,11 +236,7 @@ class Environment:
     @property
     def site(self) -> PublicSite | None:
         """What the public sees, or None where no address is set."""
-        if self.settings.public_site_url is None:
-            return None
-        from certjobs.adapters.public_site import PublicSite
-
-        return PublicSite(self.settings.public_site_url, timeout=self.settings.sync_timeout_seconds)
+        return services.site(self.settings)
 
     def dry_site(self) -> PublicSite | None:
         """Return what the public sees, read already; that it could not be read is said where it is asked for."""
@@ -294,17 +263,7 @@ class Environment:
     @property
     def alerter(self) -> Alerter | None:
         """The alerter, where a webhook or a service is set."""
-        webhook, services = self.settings.alert_webhook_url, self.settings.alert_apprise_url
-        if webhook is None and services is None:
-            return None
-        from certjobs.adapters.alerts import EveryAlerter, WebhookAlerter
-
-        ways: list[Alerter] = [WebhookAlerter(webhook.get_secret_value())] if webhook is not None else []
-        if services is not None:
-            from certjobs.adapters.apprise_alerts import AppriseAlerter
-
-            ways.append(AppriseAlerter(services.get_secret_value()))
-        return EveryAlerter(ways)
+        return services.alerter(self.settings)
 
     @property
     def pinger(self) -> Pinger | None:
@@ -313,11 +272,7 @@ class Environment:
         None for a watcher, whose heartbeat file says that it lives, and none with --local, which is no night: a ping
         would hide that the night did not come.
         """
-        if self.settings.ping_url is None or self.request.local or self._waiting is not None:
-            return None
-        from certjobs.adapters.pings import MonitorPinger
-
-        return MonitorPinger(self.settings.ping_url.get_secret_value())
+        return None if self.request.local or self._waiting is not None else services.pinger(self.settings)
 
     @property
     def meter(self) -> Meter | None:
@@ -325,11 +280,7 @@ class Environment:
 
         Raises ConfigurationError where the extra is not installed.
         """
-        if self.settings.metrics_dir is None or self.request.local:
-            return None
-        from certjobs.adapters.metrics import TextfileMeter
-
-        return TextfileMeter(self.settings.metrics_dir, SystemClock())
+        return None if self.request.local else services.meter(self.settings)
 
     @property
     def job_defaults(self) -> Mapping[str, Any]:
@@ -503,129 +454,6 @@ def _settings_of(credentials: Credentials | None) -> dict[str, Any]:
         if getattr(credentials, each.name) is not None
     }
     return given | {"portal": "dataverse", "dataverse_credential": "secret"}
-
-
-def _dataverse(settings: config.Settings, again: Callable[[], config.Settings], sleep: Sleep) -> ListingPortal:
-    """Return the portal; ``again`` reads the settings as they are by then, ``sleep`` is how it rests."""
-    from certjobs.adapters.dataverse.client import DataversePortal
-
-    clock = SystemClock()
-    return DataversePortal(
-        _wanted("DATAVERSE_URL", settings.dataverse_url),
-        table=settings.dataverse_table,
-        key_column=settings.dataverse_key_column,
-        listed_column=settings.dataverse_listed_column,
-        id_column=settings.dataverse_id_column,
-        tokens=_tokens(settings, clock, again),
-        clock=clock,
-        sleep=sleep,
-        api_version=settings.dataverse_api_version,
-        batch=settings.sync_batch_size,
-        concurrency=settings.sync_concurrency,
-        timeout=settings.sync_timeout_seconds,
-        relative_urls=settings.dataverse_relative_urls,
-        ca_file=str(settings.dataverse_ca_file) if settings.dataverse_ca_file else None,
-    )
-
-
-def _tokens(settings: config.Settings, clock: SystemClock, again: Callable[[], config.Settings]) -> TokenProvider:
-    url = _wanted("DATAVERSE_URL", settings.dataverse_url)
-    tenant = _wanted("DATAVERSE_TENANT", settings.dataverse_tenant)
-    client_id = _wanted("DATAVERSE_CLIENT_ID", settings.dataverse_client_id)
-    ca_file = str(settings.dataverse_ca_file) if settings.dataverse_ca_file else None
-    timeout = min(settings.sync_timeout_seconds, TOKEN_TIMEOUT)
-    if settings.dataverse_credential == "secret":
-        from certjobs.adapters.dataverse.auth import ClientSecretTokens
-
-        def secret() -> str:
-            """Return the secret as it is now: rotated while this runs, it counts from the next token on."""
-            return _wanted("DATAVERSE_CLIENT_SECRET", again().dataverse_client_secret).get_secret_value()
-
-        secret()
-        return ClientSecretTokens(
-            authority=settings.dataverse_authority,
-            tenant=tenant,
-            client_id=client_id,
-            secret=secret,
-            resource=url,
-            timeout=timeout,
-            clock=clock,
-            sleep=clock.sleep,
-            ca_file=ca_file,
-        )
-    from certjobs.adapters.dataverse.azure import AzureTokens
-
-    certificate = settings.dataverse_credential == "certificate"
-    password = settings.dataverse_certificate_password
-    return AzureTokens(
-        authority=settings.dataverse_authority,
-        tenant=tenant,
-        client_id=client_id,
-        resource=url,
-        timeout=timeout,
-        clock=clock,
-        certificate_file=_wanted("DATAVERSE_CERTIFICATE_FILE", settings.dataverse_certificate_file)
-        if certificate
-        else None,
-        certificate_password=password.get_secret_value if certificate and password else None,
-        federated_token_file=None
-        if certificate
-        else _wanted("DATAVERSE_FEDERATED_TOKEN_FILE", settings.dataverse_federated_token_file),
-        ca_file=ca_file,
-    )
-
-
-def _wanted(name: str, value: T | None) -> T:
-    """Return a setting of the portal."""
-    return _needed(name, value, "portal dataverse", "set CERTJOBS_PORTAL=none to leave changes in the queue")
-
-
-def _told(name: str, value: T | None, channel: str) -> T:
-    """Return a setting of a channel."""
-    return _needed(name, value, f"channel {channel}", "choose another channel with CERTJOBS_NOTIFY_CHANNEL")
-
-
-def _needed(name: str, value: T | None, who: str, otherwise: str) -> T:
-    if value is None:
-        msg = f"The {who} needs {config.PREFIX}{name}."
-        raise ConfigurationError(msg, hint=f"Set it, or {otherwise}.")
-    return value
-
-
-def _webhook(settings: config.Settings, redirect_to: str | None) -> Notifier:
-    from certjobs.adapters.notify.webhook import WebhookNotifier
-
-    secret = settings.notify_webhook_secret
-    return WebhookNotifier(
-        _told("NOTIFY_WEBHOOK_URL", settings.notify_webhook_url, "webhook").get_secret_value(),
-        secret.get_secret_value() if secret else None,
-        timeout=settings.notify_timeout_seconds,
-        concurrency=settings.notify_concurrency,
-        redirect_to=redirect_to,
-        clock=SystemClock(),
-    )
-
-
-def _email(settings: config.Settings, redirect_to: str | None) -> Notifier:
-    from certjobs.adapters.notify.email import EmailNotifier, MailServer
-
-    password = settings.smtp_password
-    server = MailServer(
-        host=_told("SMTP_HOST", settings.smtp_host, "email"),
-        port=settings.smtp_port,
-        security=settings.smtp_security,
-        username=settings.smtp_username,
-        password=password.get_secret_value() if password else None,
-        timeout=settings.notify_timeout_seconds,
-    )
-    return EmailNotifier(
-        server,
-        mail_from=_told("MAIL_FROM", settings.mail_from, "email"),
-        reply_to=settings.mail_reply_to,
-        concurrency=settings.notify_concurrency,
-        redirect_to=redirect_to,
-        clock=SystemClock(),
-    )
 
 
 def job_names(given: str) -> Sequence[str]:

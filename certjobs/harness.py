@@ -13,20 +13,18 @@ ping.
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 import traceback
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from certjobs import logs
-from certjobs.domain.outcome import Outcome, Report, Watch, worst
-from certjobs.domain.text import counted
+from certjobs.domain.outcome import Outcome, Report, worst
 from certjobs.errors import (
     CertjobsError,
     ConfigurationError,
@@ -38,13 +36,14 @@ from certjobs.errors import (
     Unavailable,
 )
 from certjobs.jobs.context import JobContext
-from certjobs.ports import Alert, Measured, Ping
+from certjobs.signals import Signals
+from certjobs.telling import Means, People, Programs, check_means, deaths, failures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    import threading
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from datetime import datetime
-    from types import FrameType
 
     from certjobs.db.locks import RunSession
     from certjobs.db.runs import NewRun
@@ -52,16 +51,11 @@ if TYPE_CHECKING:
     from certjobs.domain.days import Calendar
     from certjobs.domain.guard import Guard
     from certjobs.domain.quiet import Quiet
-    from certjobs.ports import Alerter, ListingPortal, Log, Meter, Notifier, Pinger, Progress, PublicSite
+    from certjobs.ports import ListingPortal, Log, Notifier, Progress, PublicSite
     from certjobs.registry import JobSpec
 
-TOLD_AGAIN = 10  # times as much trouble as people were told of is other trouble
-_SAYS_NOTHING = frozenset({ExitCode.LOCKED, ExitCode.INTERRUPTED, ExitCode.TERMINATED})  # of whether the job works
-_NEVER_ALERT = _SAYS_NOTHING | {ExitCode.OK}
-_EVERY_NIGHT = frozenset({ExitCode.GUARD, ExitCode.CREDENTIALS})  # a person has to act, and nothing moves until then
 
-
-class Resources(Protocol):
+class Resources(Means, Protocol):
     """What a run is carried out with; the composition root provides it."""
 
     @property
@@ -79,18 +73,6 @@ class Resources(Protocol):
     @property
     def notifier(self) -> Notifier | None:
         """What carries notices, or None where no channel is set."""
-
-    @property
-    def alerter(self) -> Alerter | None:
-        """Who tells operations people, or None."""
-
-    @property
-    def pinger(self) -> Pinger | None:
-        """Who tells a monitor that runs begin and end, or None."""
-
-    @property
-    def meter(self) -> Meter | None:
-        """Who keeps how runs went, or None. Raises ConfigurationError where nobody can as the settings say."""
 
     def check_schema(self) -> None:
         """Raise unless the database is reachable and its schema at head."""
@@ -162,7 +144,11 @@ class _Run:
     session: RunSession | None = None
     counts: dict[str, int] = field(default_factory=dict)
     told: set[tuple[ExitCode, str | None]] = field(default_factory=set)
-    began: bool = False
+    programs: Programs = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Let it be told of in its job's name."""
+        self.programs = Programs(self.spec.name, self.row.run_id, self.resources, self.log)
 
     def live(self) -> Outcome:
         """Start, lock, look, work."""
@@ -170,17 +156,13 @@ class _Run:
         self.session = self.resources.open_session(self.row)
         self.session.start()
         self._check_one_database()
-        # What is wrong with these is found out now, not in the night in which they are needed.
-        _ = self.resources.meter
-        if self.resources.alerter is not None:
-            self.resources.alerter.check()
+        check_means(self.resources)
         fence = self.session.acquire() if self.spec.exclusive else None
         abandoned = self.session.abandon_dead_runs()
         if abandoned:
             self.counts["abandoned_found"] = abandoned
         self.session.beat()
-        self.began = True
-        self._ping(Ping(self.spec.name, self.row.run_id))
+        self.programs.begins()
         outside = _Outside(
             None,
             self.resources.notifier if self.spec.tells else None,
@@ -300,144 +282,20 @@ class _Run:
             return outcome
         return replace(recorded, counts=outcome.counts, details=outcome.details)
 
-    def is_untold(self, outcome: Outcome) -> bool:
-        """Tell whether an outcome is more than the worst of its steps, of which people have heard."""
-        return outcome.exit_code not in {code for code, _ in self.told}
-
     def tell(self, outcome: Outcome, tells: Callable[[Outcome], bool]) -> None:
-        """Tell people of trouble: when it begins, when it is ten times what was told, when it is over.
+        """Tell people what there is to tell; ``tells``: whether they are to hear of how the run failed.
 
-        What could not be told, or not be recorded as told, is told by the next run. Where nobody knows what people were
-        told, as with the database down, they hear of all there is. A failing alert never masks the outcome. ``tells``:
-        whether people are to hear of how the run failed.
+        They are not told once more of what they have heard of with the step that failed in this way.
         """
-        if self.resources.alerter is None:
-            return
-        watches = [*self._failures(outcome, tells), *self._deaths(), *outcome.watches]
-        if not watches:
-            return
-        known = self._known([each.kind for each in watches])
-        for each in watches:
-            self._tell_of(each, outcome, None if known is None else known.get(each.kind, 0))
 
-    def _failures(self, outcome: Outcome, tells: Callable[[Outcome], bool]) -> Iterator[Watch]:
-        """Judge in which way the job fails. Another way than before is news; the way before is then over unsaid."""
-        job, code = self.spec.name, outcome.exit_code
-        if code in _SAYS_NOTHING:
-            return
-        for way in ExitCode:
-            if way in _NEVER_ALERT:
-                continue
-            kind = f"{job}: exit {int(way)}"
-            if way is not code:
-                yield Watch(kind, 0, f"{job} succeeds again." if code is ExitCode.OK else None)
-            elif tells(outcome):
-                yield Watch(
-                    kind,
-                    1,
-                    outcome.message or code.meaning,
-                    alert="guard" if code is ExitCode.GUARD else "failure",
-                    hint=outcome.hint,
-                    repeats=code in _EVERY_NIGHT,
-                )
+        def is_news(failed: Outcome) -> bool:
+            return tells(failed) and failed.exit_code not in {code for code, _ in self.told}
 
-    def _deaths(self) -> Iterator[Watch]:
-        """Tell of earlier runs that this one found dead: each is found once, and it is over with that."""
-        found = self.counts.get("abandoned_found", 0)
-        if found:
-            said = f"{counted(found, 'earlier run')} found dead, and marked as abandoned: see `certjobs runs --failed`."
-            yield Watch("abandoned runs", 0, said, passed=found, alert="abandoned")
-
-    def _known(self, kinds: Sequence[str]) -> Mapping[str, int] | None:
-        """Return of which kinds people were told and not yet of the end, and how much; None where nobody knows."""
-        if self.session is None:  # there was no database to work on
-            return None
-        try:
-            with self.resources.live(self.row, None).transaction() as store:
-                return store.alerts.open(kinds)
-        except (CertjobsError, StatementFailed) as exc:
-            self.log.warning("alert.not_remembered", error=str(exc))
-            return None
-
-    def _tell_of(self, watch: Watch, outcome: Outcome, told: int | None) -> None:
-        """Tell people of one kind of trouble where that is news, and record it."""
-        begins = watch.number > 0 and (watch.repeats or watch.number >= TOLD_AGAIN * (told or 0))
-        ends = watch.number == 0 and bool(told)
-        passes = watch.number == 0 and watch.passed > 0 and not ends
-        if not (begins or ends or passes):
-            return
-        kind = "recovery" if ends else watch.alert
-        sent = watch.sentence is None or self._alert(kind, outcome, watch.sentence, watch.hint)
-        if not sent or passes or told is None:
-            return
-        try:
-            with self.resources.live(self.row, None).transaction() as store:
-                if begins:
-                    store.alerts.told(watch.kind, watch.number)
-                else:
-                    store.alerts.cleared(watch.kind)
-        except (CertjobsError, StatementFailed) as exc:
-            self.log.warning("alert.not_recorded", error=str(exc))
-
-    def measure(self, outcome: Outcome, seconds: float) -> None:
-        """Keep how the run went for a monitoring system, unless another run has the lock."""
-        if self._never_began(outcome):
-            return
-        try:
-            meter = self.resources.meter
-            if meter is not None:
-                meter.write(Measured(self.spec.name, int(outcome.exit_code), seconds, outcome.counts))
-        except Exception as exc:  # noqa: BLE001 - whatever keeps it from being written, the run's outcome stands
-            self.log.warning("metrics.not_written", error=type(exc).__name__)
-
-    def _never_began(self, outcome: Outcome) -> bool:
-        """Tell whether another run has the lock: that one tells of itself."""
-        return outcome.exit_code is ExitCode.LOCKED and not self.began
-
-    def ping_end(self, outcome: Outcome) -> None:
-        """Tell the monitor how the run ended, unless another run has the lock."""
-        if self._never_began(outcome):
-            return
-        code = outcome.exit_code
-        said = f"{self.spec.name} {code.status} (exit {int(code)})" + (
-            f": {outcome.message}" if outcome.message else ""
-        )
-        counted = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in outcome.counts.items())
-        summary = "\n".join(line for line in (said, counted) if line)
-        self._ping(Ping(self.spec.name, self.row.run_id, int(code), summary))
-
-    def _ping(self, ping: Ping) -> None:
-        try:
-            pinger = self.resources.pinger
-            if pinger is not None:
-                pinger.ping(ping)
-        except CertjobsError as exc:
-            self.log.warning("ping.not_sent", error=exc.message)
-        except Exception as exc:  # noqa: BLE001 - whatever the pinger throws, the run's outcome stands
-            self.log.warning("ping.not_sent", error=type(exc).__name__)
-
-    def _alert(self, kind: str, outcome: Outcome, message: str, hint: str | None) -> bool:
-        """Send one alert, and tell whether it went out."""
-        alerter = self.resources.alerter
-        if alerter is None:
-            return False
-        try:
-            alerter.alert(
-                Alert(
-                    kind=kind,
-                    job=self.spec.name,
-                    run_id=self.row.run_id,
-                    exit_code=int(outcome.exit_code),
-                    status=outcome.exit_code.status,
-                    message=message,
-                    hint=hint,
-                    counts=outcome.counts,
-                )
-            )
-        except Exception as exc:  # noqa: BLE001 - whatever the alert's channel throws, the run's outcome stands
-            self.log.warning("alert.not_sent", error=type(exc).__name__)
-            return False
-        return True
+        memory = self.resources.live(self.row, None).transaction if self.session is not None else None
+        found_dead = self.counts.get("abandoned_found", 0)
+        trouble = chain(failures(self.spec.name, outcome, is_news), deaths(found_dead), outcome.watches)
+        people = People(self.spec.name, self.row.run_id, self.resources.alerter, self.log)
+        people.tell(outcome, trouble, memory)
 
 
 def _no_steps(name: str) -> Report:
@@ -472,9 +330,8 @@ def execute(
         if dry_run:
             outcome = _as_dry(outcome)
         else:
-            run.tell(outcome, lambda ended: tells(ended) and run.is_untold(ended))
-            run.measure(outcome, time.monotonic() - began)
-            run.ping_end(outcome)
+            run.tell(outcome, tells)
+            run.programs.ends(outcome, time.monotonic() - began)
     report = Report(row.run_id, spec.name, dry_run, row.as_of, time.monotonic() - began, outcome)
     say = log.info if outcome.exit_code in (ExitCode.OK, ExitCode.LOCKED) else log.warning
     say(
@@ -546,63 +403,3 @@ def explained(exc: Exception) -> CertjobsError:
         f"It stopped on an unexpected error: {what}{where}. What was committed before stays.",
         hint="Run it again; if that fails too, add --debug to see the traceback.",
     )
-
-
-class Signals:
-    """SIGTERM and SIGINT as exceptions, where they may interrupt, and remembered where they may not."""
-
-    def __init__(self) -> None:
-        self._raising = False
-        self._shields = 0
-        self._pending: KeyboardInterrupt | None = None
-
-    @contextmanager
-    def installed(self) -> Iterator[None]:
-        """Catch the signals until the block ends. Outside the main thread the process's owner keeps them."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self._arrived) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            # What came too late to interrupt this run is for whoever has the runs carried out, where somebody has.
-            outer = getattr(before[signal.SIGTERM], "__self__", None)
-            if self._pending is not None and isinstance(outer, Signals):
-                outer.hand_on(self._pending)
-
-    @contextmanager
-    def raised(self) -> Iterator[None]:
-        """Let a signal interrupt the block."""
-        self._raising = True
-        try:
-            self._raise_pending()
-            yield
-        finally:
-            self._raising = False
-
-    @contextmanager
-    def shield(self) -> Iterator[None]:
-        """Let the block finish first when a signal arrives in it."""
-        self._shields += 1
-        try:
-            yield
-        finally:
-            self._shields -= 1
-        self._raise_pending()
-
-    def hand_on(self, pending: KeyboardInterrupt) -> None:
-        """Take what arrived while others had the signals."""
-        self._pending = pending
-        self._raise_pending()
-
-    def _arrived(self, number: int, _frame: FrameType | None) -> None:
-        self._pending = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
-        self._raise_pending()
-
-    def _raise_pending(self) -> None:
-        if self._pending is not None and self._raising and not self._shields:
-            pending, self._pending = self._pending, None
-            raise pending

@@ -208,11 +208,14 @@ class PublicSite(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What operations people are told: one class of trouble, one run, no personal data."""
+    """What operations people are told: one class of trouble, one run, no personal data.
+
+    ``run_id``: None where a command tells that is no run.
+    """
 
     kind: str
     job: str
-    run_id: UUID
+    run_id: UUID | None
     exit_code: int
     status: str
     message: str

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from certjobs import bootstrap, config, logs
 from certjobs.errors import CertjobsError, ConfigurationError, ExitCode, Terminated, Unavailable
-from certjobs.harness import Signals, explained
+from certjobs.harness import explained
+from certjobs.signals import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -56,5 +56,5 @@ def running(directory: Path, monkeypatch: pytest.MonkeyPatch, **settings: object
             portal.rests.append(seconds)
             clock.advance(seconds)
 
-        monkeypatch.setattr("certjobs.bootstrap.SystemClock.sleep", sleep)
+        monkeypatch.setattr("certjobs.adapters.clock.SystemClock.sleep", sleep)
         yield portal

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import signal
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from certjobs.domain.coverage import NIGHTLY
 from certjobs.domain.outcome import Outcome
 from certjobs.errors import ExitCode
-from tests.children.helpers import last_run, load, register
+from tests.children.helpers import dump, last_run, load, register
 from tests.children.scripted import Reply, scripted
 from tests.children.servers import Webhook, unused_port, webhook
 from tests.portal import Portal, running
 from tests.roster import Mentor
 from tests.test_nightly import nightly
 from tests.test_outbox import AS_OF, WHY, do
+from tests.test_status import acknowledge, ran
 from tests.test_sync import sync
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from certjobs.jobs.context import JobContext
-    from tests.conftest import Certjobs, TestDatabase
+    from tests.conftest import Certjobs, Result, TestDatabase
 
 
 @pytest.fixture
@@ -247,3 +250,156 @@ def test_a_night_tells_once_of_what_two_steps_meet(certjobs: Certjobs, database:
         nightly(certjobs, database, portal, day=2, env=hook.env)
         over = [each["message"] for each in hook.posted if each["kind"] == "recovery"]
         assert [said for said in over if "succeeds again" in said] == ["sync succeeds again."]
+
+
+# Nights that did not come.
+
+
+def look(certjobs: Certjobs, database: TestDatabase, hook: Webhook, *options: str, exit_code: int) -> Result:
+    """Look whether the nights were there, as the jobs' own login, and tell; it must end with this exit code."""
+    argv = ("status", "--max-age", "26h", "--alert", *options)
+    result = certjobs(*argv, url=database.job_url, env=hook.env)
+    assert result.exit_code == exit_code, result
+    return result
+
+
+def a_night_is_done(database: TestDatabase, *jobs: str, hours: float = 0) -> None:
+    """Let jobs have succeeded that began so long ago."""
+    for name in jobs or NIGHTLY:
+        ran(database, name, timedelta(hours=hours))
+
+
+def told_last(database: TestDatabase, seconds_after_midnight: int) -> None:
+    """Let people have been told last at a moment of today in Norway, or of yesterday where it is negative."""
+    database.execute(
+        "UPDATE alerts SET last_sent_at = date_trunc('day', now(), 'Europe/Oslo') + %s * interval '1 second'",
+        seconds_after_midnight,
+    )
+
+
+def test_an_overdue_night_is_told(certjobs: Certjobs, database: TestDatabase) -> None:
+    """One alert names each job, since when and its last success, whom the website shows, and what mends it."""
+    load(certjobs, Mentor("X", -1))
+    acknowledge(database, "X", listed=True)
+    a_night_is_done(database, "expiry-check", "remind", hours=29.5)
+    a_night_is_done(database, "reconcile", hours=1)
+    with webhook() as hook:
+        result = look(certjobs, database, hook, "--json", exit_code=3)
+        assert [each["job"] for each in result.json()["overdue"]] == ["expiry-check", "remind", "sync"]
+        (posted,) = hook.posted
+    assert (posted["kind"], posted["job"], posted["run_id"], posted["exit_code"]) == ("overdue", "status", None, 3)
+    last = database.one(
+        "SELECT to_char(min(started_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') FROM scheduler_run_log"
+    )
+    assert "in the last 26h: expiry-check since 20" in posted["message"]
+    assert f"UTC (3 h), last succeeded {last} UTC; remind since 20" in posted["message"]
+    assert "; sync, which never succeeded." in posted["message"]
+    assert "shows 1 mentor whose certification has expired." in posted["message"]
+    assert "reconcile" not in posted["message"]
+    assert posted["hint"].startswith("Run `certjobs nightly`.")
+    assert posted["text"].endswith(posted["hint"])
+    assert posted["counts"] == {"overdue": 3, "exposed": 1}
+    assert "Eksempel" not in str(hook.raw)
+
+
+def test_an_overdue_night_is_told_once_a_day(certjobs: Certjobs, database: TestDatabase) -> None:
+    """However often somebody looks people hear once on each day, as it is in Norway, until the jobs succeed."""
+    a_night_is_done(database, hours=27)
+    with webhook() as hook:
+        look(certjobs, database, hook, exit_code=3)
+        look(certjobs, database, hook, exit_code=3)
+        told_last(database, 0)
+        look(certjobs, database, hook, exit_code=3)
+        assert told(hook) == [("overdue", "status", 3)]
+        told_last(database, -1)
+        look(certjobs, database, hook, exit_code=3)
+        look(certjobs, database, hook, exit_code=3)
+        assert told(hook) == [("overdue", "status", 3)] * 2
+        assert still_open(database) == ["overdue after 26h: expiry-check, remind, sync, reconcile"]
+
+
+def test_that_no_night_is_overdue_any_more_is_told_once(certjobs: Certjobs, database: TestDatabase) -> None:
+    """The first look after all of them succeeded tells it, later ones do not; another night that is missed is told."""
+    a_night_is_done(database, hours=27)
+    with webhook() as hook:
+        look(certjobs, database, hook, exit_code=3)
+        a_night_is_done(database, "expiry-check", "remind", "sync")
+        look(certjobs, database, hook, exit_code=3)
+        assert len(hook.posted) == 1
+        a_night_is_done(database, "reconcile")
+        look(certjobs, database, hook, exit_code=0)
+        look(certjobs, database, hook, exit_code=0)
+        assert told(hook)[1:] == [("recovery", "status", 0)]
+        assert hook.posted[1]["message"] == "Not overdue any more: expiry-check, remind, sync, reconcile."
+        assert still_open(database) == []
+        database.execute("UPDATE scheduler_run_log SET started_at = started_at - interval '2 days'")
+        look(certjobs, database, hook, exit_code=3)
+        assert told(hook)[2:] == [("overdue", "status", 3)]
+
+
+def test_a_night_in_time_is_not_told(certjobs: Certjobs, database: TestDatabase) -> None:
+    """Where no job is overdue nobody hears of it, and nothing is written."""
+    a_night_is_done(database, hours=25)
+    before = dump(database)
+    with webhook() as hook:
+        look(certjobs, database, hook, exit_code=0)
+        assert hook.posted == []
+    assert dump(database) == before
+
+
+def test_only_who_says_so_tells(certjobs: Certjobs, database: TestDatabase) -> None:
+    """Without --alert an overdue night is told to nobody and nothing is written; --alert alone is wrong usage."""
+    before = dump(database)
+    with webhook() as hook:
+        assert certjobs("status", "--max-age", "26h", url=database.job_url, env=hook.env).exit_code == 3
+        result = certjobs("status", "--alert", url=database.job_url, env=hook.env)
+        assert (result.exit_code, "--max-age" in result.stderr) == (2, True)
+        assert hook.posted == []
+    assert dump(database) == before
+
+
+def test_each_watchdog_tells_of_its_own_jobs(certjobs: Certjobs, database: TestDatabase) -> None:
+    """A job that is overdue for one look is told, with its command, and is not over when another look is content."""
+    a_night_is_done(database, hours=2)
+    with webhook() as hook:
+        often = ("--max-age", "90m", "--job", "sync")
+        look(certjobs, database, hook, *often, exit_code=3)
+        assert hook.posted[0]["hint"].startswith("Run `certjobs sync`.")
+        look(certjobs, database, hook, exit_code=0)
+        assert told(hook) == [("overdue", "status", 3)]
+        a_night_is_done(database, "sync")
+        look(certjobs, database, hook, *often, exit_code=0)
+        assert told(hook)[1:] == [("recovery", "status", 0)]
+        assert hook.posted[1]["message"] == "Not overdue any more: sync."
+
+
+def test_nobody_can_look_whether_a_night_is_overdue(certjobs: Certjobs, database: TestDatabase) -> None:
+    """With the database down, or not as this program needs it, each look tells that, and ends as it would."""
+    url = f"postgresql://jobs@127.0.0.1:{unused_port()}/certjobs"
+    with webhook() as hook:
+        for _ in range(2):
+            result = certjobs("status", "--max-age", "26h", "--alert", "--json", url=url, env=hook.env)
+            assert (result.exit_code, result.json()["exit_code"]) == (69, 69)
+        assert told(hook) == [("failure", "status", 69)] * 2
+        assert hook.posted[0]["message"].startswith("Nobody can tell whether a job is overdue.")
+        database.execute("UPDATE certjobs_schema_version SET version_num = '0001'")
+        look(certjobs, database, hook, exit_code=78)
+        assert told(hook)[2:] == [("failure", "status", 78)]
+        assert "db upgrade" in hook.posted[2]["hint"]
+
+
+def test_an_overdue_night_that_nobody_takes_is_told_by_the_next_look(
+    certjobs: Certjobs, database: TestDatabase
+) -> None:
+    """A webhook that fails, or none at all, changes no exit code and counts as nobody told; what was not told is."""
+    url = f"postgresql://jobs@127.0.0.1:{unused_port()}/certjobs"
+    with webhook("fails") as hook:
+        assert "alert.not_sent" in look(certjobs, database, hook, exit_code=3).stderr
+        assert certjobs("status", "--max-age", "26h", "--alert", url=url, env=hook.env).exit_code == 69
+    nobody = certjobs("status", "--max-age", "26h", "--alert", "--json", url=database.job_url)
+    assert (nobody.exit_code, nobody.json()["exit_code"]) == (3, 3)
+    assert "CERTJOBS_ALERT_WEBHOOK_URL" in nobody.stderr
+    assert still_open(database) == []
+    with webhook() as hook:
+        look(certjobs, database, hook, exit_code=3)
+        assert told(hook) == [("overdue", "status", 3)]

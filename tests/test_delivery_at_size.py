@@ -89,8 +89,10 @@ def test_ten_thousand_notices_of_which_some_fail(
     """Of ten thousand notices, three in a hundred failing, each is sent once or stands with its reason."""
     roster(database, 5000)
     channel, rests = Unsteady(), list[float]()
-    monkeypatch.setattr("certjobs.bootstrap.ConsoleNotifier", lambda *_: channel)
-    monkeypatch.setattr("certjobs.bootstrap.SystemClock.sleep", lambda _self, seconds, _until: rests.append(seconds))
+    monkeypatch.setattr("certjobs.adapters.notify.console.ConsoleNotifier", lambda *_: channel)
+    monkeypatch.setattr(
+        "certjobs.adapters.clock.SystemClock.sleep", lambda _self, seconds, _until: rests.append(seconds)
+    )
     result = certjobs(*NIGHT, url=database.job_url, env={"CERTJOBS_NOTIFY_CHANNEL": "console"})
     assert result.exit_code == 3, result.stderr[-2000:]
     counts = result.json()["counts"]
@@ -128,7 +130,7 @@ def test_what_was_claimed_too_long_ago_is_looked_at_again(
         return sent(message)
 
     monkeypatch.setattr(channel, "send", send)
-    monkeypatch.setattr("certjobs.bootstrap.ConsoleNotifier", lambda *_: channel)
+    monkeypatch.setattr("certjobs.adapters.notify.console.ConsoleNotifier", lambda *_: channel)
     monkeypatch.setattr("certjobs.jobs.delivery.FRESH", -1.0)
     result = certjobs(*NIGHT, url=database.job_url, env={"CERTJOBS_NOTIFY_CHANNEL": "console"})
     counts = result.json()["counts"]

@@ -181,7 +181,7 @@ def test_what_changed_during_a_rest_is_seen(
     channel = Busy(honours_keys=True)
     channel.batch = 12
     channel.install(monkeypatch)
-    monkeypatch.setattr("certjobs.bootstrap.SystemClock.sleep", sleep)
+    monkeypatch.setattr("certjobs.adapters.clock.SystemClock.sleep", sleep)
     remind(certjobs, database)
     assert channel.arrived() == []
     assert set(statuses(database).values()) == {"suppressed"}
@@ -192,7 +192,7 @@ def test_a_limit_is_no_failure(certjobs: Certjobs, database: TestDatabase, monke
     load(certjobs, Mentor("A", 30))
     errors = [RateLimited("slowly", 1)] * 3 + [DeliveryFailed("Later.")]
     Troubled({"A": iter(errors)}).install(monkeypatch)
-    monkeypatch.setattr("certjobs.bootstrap.SystemClock.sleep", lambda *_: None)
+    monkeypatch.setattr("certjobs.adapters.clock.SystemClock.sleep", lambda *_: None)
     remind(certjobs, database, exit_code=3)
     attempt, waits = database.all("SELECT attempt, not_before - clock_timestamp() FROM notifications")[0]
     assert attempt == 4

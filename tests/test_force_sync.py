@@ -289,7 +289,7 @@ def test_another_run_that_is_at_work_is_waited_for(
         def is_done(*_: object) -> None:
             database.execute("UPDATE sync_queue SET status = 'done', finished_at = now() WHERE status = 'processing'")
 
-        monkeypatch.setattr("certjobs.bootstrap.SystemClock.sleep", is_done)
+        monkeypatch.setattr("certjobs.adapters.clock.SystemClock.sleep", is_done)
         force(certjobs, database, portal, "M00")
     assert portal.listed() == ["M00"]
 

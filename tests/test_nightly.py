@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,23 @@ def test_a_night(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> 
     assert night["forecast_first"] == in_days(1)
     assert (night["queue"]["open"], night["exposed"], night["findings"]) == (0, [], [])
     assert database.one("SELECT count(*) FROM job_lock") == 0
+
+
+def test_what_happened_is_said_in_counted_words(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:
+    """The table of a night's steps says one of a thing in the singular and several in the plural."""
+    load(certjobs, Mentor("X", -1), Mentor("R", 7), Mentor("S", 7), Mentor("A", 100))
+    portal.knows("X", "R", "S", "A")
+
+    def happened(day: int) -> list[str]:
+        night = ("nightly", "--as-of", in_days(day))
+        said = certjobs(*night, url=database.job_url, env=CHANNEL | portal.env).stdout
+        step = re.compile(r"^ +(?:expiry-check|remind|sync|reconcile) +succeeded +0 +[0-9.]+ +(.+?) *$", re.MULTILINE)
+        return step.findall(said)
+
+    first = happened(0)
+    assert first[:2] == ["1 paused, 1 notice sent", "2 reminders, 2 notices sent"]
+    edit(portal, A=False)
+    assert happened(1)[3] == "1 listed, 1 difference queued, 1 new finding"
 
 
 def test_again_is_nothing(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:

@@ -62,7 +62,7 @@ def rests(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     def sleep(_clock: object, seconds: float, _until: Event) -> None:
         taken.append(seconds)
 
-    monkeypatch.setattr("certjobs.bootstrap.SystemClock.sleep", sleep)
+    monkeypatch.setattr("certjobs.adapters.clock.SystemClock.sleep", sleep)
     return taken
 
 

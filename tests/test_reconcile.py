@@ -466,7 +466,7 @@ def test_an_erased_mentor_in_an_old_listing(
         pages = read(made)
         monkeypatch.undo()
         do(certjobs, "mentors", "erase", "M00", *WHY)
-        monkeypatch.setattr("certjobs.bootstrap.SystemClock.sleep", lambda *_: None)
+        monkeypatch.setattr("certjobs.adapters.clock.SystemClock.sleep", lambda *_: None)
         sync(certjobs, database, portal)
         return pages
 

@@ -12,7 +12,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -848,18 +847,26 @@ def test_20_a_stalled_page(caller: Caller) -> None:
         assert len(json.loads(first + b"".join(chunks))["value"]) == 3
 
 
-def test_20_a_caller_that_gives_up_frees_the_simulator(caller: Caller) -> None:
+def test_20_a_caller_that_gives_up_frees_the_simulator(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that hangs ends when its caller goes away, and counts as under way no longer."""
-    caller.sim.limits.concurrency_limit = 1
+    limits, left = caller.sim.limits, threading.Event()
+    leave = limits.leave
+
+    def leave_and_say_so(user: str) -> None:
+        leave(user)
+        left.set()
+
+    monkeypatch.setattr(limits, "leave", leave_and_say_so)
+    limits.concurrency_limit = 1
     fault = caller.sim.faults.add("stall", "list")
     with (
         httpx.Client(trust_env=False, headers=caller.http.headers) as other,
         other.stream("GET", caller.url("contacts")),
     ):
         assert fault.reached.wait(10)
-        assert caller.sim.limits.under_way(CLIENT_ID) == 1
-    while caller.sim.limits.under_way(CLIENT_ID):
-        time.sleep(0.001)
+        assert limits.under_way(CLIENT_ID) == 1
+    assert left.wait(10)
+    assert limits.under_way(CLIENT_ID) == 0
     assert caller.get("WhoAmI").status_code == 200
 
 

@@ -187,7 +187,7 @@ def watched(directory: Path, monkeypatch: pytest.MonkeyPatch | None = None, **se
             clock.advance(seconds)
 
         if monkeypatch is not None:
-            monkeypatch.setattr("certjobs.bootstrap.SystemClock.sleep", sleep)
+            monkeypatch.setattr("certjobs.adapters.clock.SystemClock.sleep", sleep)
         yield portal
 
 

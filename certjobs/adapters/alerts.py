@@ -46,7 +46,7 @@ class WebhookAlerter:
             "text": f"{text} {alert.hint}" if alert.hint else text,
             "kind": alert.kind,
             "job": alert.job,
-            "run_id": str(alert.run_id),
+            "run_id": str(alert.run_id) if alert.run_id is not None else None,
             "status": alert.status,
             "exit_code": alert.exit_code,
             "message": alert.message,

@@ -7,7 +7,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from certjobs.domain.coverage import FORETOLD, NIGHTLY, equations
-from certjobs.domain.days import is_time_zone, local
+from certjobs.domain.days import is_time_zone, local, midnight
+from certjobs.domain.durations import written
+from certjobs.domain.outcome import Watch
+from certjobs.domain.text import counted, lasted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +69,22 @@ class Status:
         """Return the jobs that have not succeeded for too long."""
         return [each for each in self.jobs if each.overdue]
 
+    @property
+    def message(self) -> str | None:
+        """Name the jobs that are overdue, and since when; None where none is."""
+        if self.max_age is None or not self.overdue:
+            return None
+        named = []
+        for each in self.overdue:
+            last = each.runs.succeeded_started_at
+            if last is None:
+                named.append(f"{each.job}, which never succeeded")
+            else:
+                since = last + self.max_age
+                late = lasted((self.at - since).total_seconds())
+                named.append(f"{each.job} since {_moment(since)} ({late}), last succeeded {_moment(last)}")
+        return f"Overdue, with no success in the last {written(self.max_age)}: {'; '.join(named)}."
+
 
 def status(transaction: UnitOfWork, *, max_age: timedelta | None, counting: Sequence[str]) -> Status:
     """Return how things stand, all of it as of one moment; nothing is written.
@@ -104,6 +123,40 @@ def status(transaction: UnitOfWork, *, max_age: timedelta | None, counting: Sequ
             findings=overview.open_findings(),
             expectations=overview.expectations(FORETOLD, today, time_zone),
         )
+
+
+def overdue_watch(found: Status, max_age: timedelta) -> Watch:
+    """Judge whether any of the jobs that were asked about is overdue; people hear of it once a day while one is.
+
+    The same jobs and the same age are the same trouble. A day is one in the time zone of the nights.
+    """
+    jobs = [each.job for each in found.jobs if each.overdue is not None]
+    kind = f"overdue after {written(max_age)}: {', '.join(jobs)}"
+    if found.message is None:
+        return Watch(kind, 0, f"Not overdue any more: {', '.join(jobs)}.")
+    shown = counted(found.exposed_total, "mentor")
+    return Watch(
+        kind,
+        len(found.overdue),
+        f"{found.message} As far as is known, the website shows {shown} whose certification has expired.",
+        alert="overdue",
+        hint=_mend([each.job for each in found.overdue]),
+        again_since=midnight(found.at, found.time_zone),
+    )
+
+
+def _mend(overdue: Sequence[str]) -> str:
+    """Say what makes up for jobs that are overdue, and where to look for why they are."""
+    several = len(overdue) > 1 and set(overdue) <= set(NIGHTLY)
+    commands = ", ".join(f"`certjobs {job}`" for job in (("nightly",) if several else overdue))
+    return (
+        f"Run {commands}. Where it was started and failed, `certjobs runs --failed` says how; where it was not, look at"
+        " what should have started it."
+    )
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _is_overdue(runs: LastRuns, since: datetime) -> bool:

@@ -10,7 +10,7 @@ from certjobs.domain.findings import MEANING
 from certjobs.domain.text import counted, lasted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from certjobs.domain.night import Night
 
@@ -45,16 +45,16 @@ def told(details: Mapping[str, Any], *, dry_run: bool) -> None:
 
 
 def _happened(counts: Mapping[str, int]) -> str:
-    words = {
-        "paused": "paused",
-        "reminders": "reminders",
-        "notices_sent": "notices sent",
-        "removed": "taken off",
-        "restored": "listed",
-        "queued": "differences queued",
-        "findings_new": "new findings",
+    words: dict[str, Callable[[int], str]] = {
+        "paused": lambda number: f"{number} paused",
+        "reminders": lambda number: counted(number, "reminder"),
+        "notices_sent": lambda number: f"{counted(number, 'notice')} sent",
+        "removed": lambda number: f"{number} taken off",
+        "restored": lambda number: f"{number} listed",
+        "queued": lambda number: f"{counted(number, 'difference')} queued",
+        "findings_new": lambda number: counted(number, "new finding"),
     }
-    return ", ".join(f"{counts[name]} {word}" for name, word in words.items() if counts.get(name)) or "nothing to do"
+    return ", ".join(say(counts[name]) for name, say in words.items() if counts.get(name)) or "nothing to do"
 
 
 def _night(night: Night, *, dry_run: bool) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from certjobs.admin.status import NIGHTS
 from certjobs.cli.output import document, say, table
 from certjobs.cli.render_queue import lengths
-from certjobs.domain.durations import written
 from certjobs.domain.text import counted, lasted, printable
 from certjobs.errors import ExitCode
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 def status(found: Status, *, as_json: bool) -> None:
     """Show how things stand; what is overdue is said on stderr as well."""
-    message = _overdue(found)
+    message = found.message
     if as_json:
         document(_document(found, message))
     else:
@@ -33,20 +32,6 @@ def status(found: Status, *, as_json: bool) -> None:
         _to_be_looked_at(found)
     if message:
         print(printable(f"certjobs: {message}"), file=sys.stderr)
-
-
-def _overdue(found: Status) -> str | None:
-    """Name the jobs that are overdue, and since when."""
-    if found.max_age is None or not found.overdue:
-        return None
-    named = []
-    for each in found.overdue:
-        last = each.runs.succeeded_started_at
-        if last is None:
-            named.append(f"{each.job}, which never succeeded")
-        else:
-            named.append(f"{each.job} since {_moment(last + found.max_age)}, last succeeded {_moment(last)}")
-    return f"Overdue, with no success in the last {written(found.max_age)}: {'; '.join(named)}."
 
 
 def _document(found: Status, message: str | None) -> dict[str, Any]:
@@ -242,10 +227,6 @@ def _to_be_looked_at(found: Status) -> None:
 
 def _moment_of(moment: datetime | None) -> str | None:
     return f"{moment:%Y-%m-%d %H:%M:%S}" if moment is not None else None
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _ago(moment: datetime | None, now: datetime) -> str | None:

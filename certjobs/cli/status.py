@@ -41,6 +41,12 @@ def status(
             autocompletion=job_names,
         ),
     ] = None,
+    alert: Annotated[
+        bool,
+        typer.Option(
+            "--alert", help="With --max-age: tell people of it, once a day, and once when nothing is overdue any more."
+        ),
+    ] = False,
     local: Local = False,
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - read by main
@@ -55,22 +61,33 @@ def status(
     With --max-age it watches over the nights: it exits with 3 and names each job of which no run that began within that
     time succeeded, or that never did. Jobs that nightly runs count each by itself.
 
+    With --alert people are told of that as well, and of a database that does not answer, where
+    CERTJOBS_ALERT_WEBHOOK_URL or CERTJOBS_ALERT_APPRISE_URL says how. That they were told is all that is written.
+
     \b
     Examples:
       certjobs status
-      certjobs status --max-age 26h
+      certjobs status --max-age 26h --alert
       certjobs status --max-age 90m --job sync --json
     """
-    from certjobs.admin import status as admin
     from certjobs.cli import render_status as render
 
     age = _duration(max_age)
-    if job and age is None:
+    if age is None and (job or alert):
         msg = "goes with --max-age only"
-        raise typer.BadParameter(msg, param_hint="--job")
-    counting = _counting(job or [WHOLE_NIGHT])
-    with administering(local=local, json=json, reads_only=True) as (_, transaction):
-        found = admin.status(transaction, max_age=age, counting=counting if age is not None else ())
+        raise typer.BadParameter(msg, param_hint="--job" if job else "--alert")
+    counting = _counting(job or [WHOLE_NIGHT]) if age is not None else ()
+    if age is not None and alert:
+        from certjobs import bootstrap, watchdog
+        from certjobs.cli import output
+
+        request = bootstrap.Request(local=local, json=json, reads_only=True)
+        found = watchdog.look(request, output.progress(), max_age=age, counting=counting)
+    else:
+        from certjobs.admin import status as admin
+
+        with administering(local=local, json=json, reads_only=True) as (_, transaction):
+            found = admin.status(transaction, max_age=age, counting=counting)
     render.status(found, as_json=json)
     if found.overdue:
         raise typer.Exit(int(ExitCode.PARTIAL))

@@ -26,6 +26,11 @@ def local(moment: datetime, time_zone: str) -> datetime:
     return moment.astimezone(ZoneInfo(time_zone if is_time_zone(time_zone) else "UTC"))
 
 
+def midnight(moment: datetime, time_zone: str) -> datetime:
+    """Return when the day began that it is at a moment in a time zone, or in UTC where no such time zone exists."""
+    return local(moment, time_zone).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 @dataclass(frozen=True, slots=True)
 class Calendar:
     """What "today" means in one command: the date where an organisation is at ``now``, or ``as_of``.

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import floor
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAME = 12  # characters of a hash that name a set to a person
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +39,30 @@ class Guard:
         if changes <= self.count or self.share <= 0:
             return 0
         return floor(changes / self.share) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the guard refused in one organisation: a set that is kept under its hash until a person approves it.
+
+    ``size`` mentors are in it; ``mentors`` are the references of the first of them.
+    """
+
+    organisation: str
+    hash: str
+    size: int
+    mentors: Sequence[str]
+
+    @property
+    def name(self) -> str:
+        """Return the beginning of the hash, by which people and commands know the set."""
+        return self.hash[:NAME]
+
+    @property
+    def hint(self) -> str:
+        """Return how a person sees who is in the set, and approves it."""
+        return f"See whom with `certjobs approve {self.name} --reason TEXT --dry-run`; without it the set is approved."
+
+    def as_details(self) -> dict[str, Any]:
+        """Return it JSON-ready, as a report holds it; the names are part of the interface."""
+        return asdict(self)

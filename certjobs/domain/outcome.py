@@ -9,7 +9,7 @@ from certjobs.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import date
+    from datetime import date, datetime
     from uuid import UUID
 
 # The worst first. Usage, input and signals end a process before there is anything to compare.
@@ -33,9 +33,10 @@ _WORST_FIRST = (
 class Watch:
     """Trouble that lasts, as a run judged it: of which kind, how much of it there is (0: none), and what to say of it.
 
-    People are told when it begins and when it is over, not every night, unless it ``repeats``. ``passed``: how much
-    more there was that this run has put right; where nothing is left, people are told of it and that is all. Without a
-    ``sentence`` it is over and there is nothing to say of that. ``alert`` and ``hint`` go into the alert.
+    People are told when it begins and when it is over, not every night, unless it ``repeats`` or they were told last
+    before the moment ``again_since``. ``passed``: how much more there was that this run has put right; where nothing is
+    left, people are told of it and that is all. Without a ``sentence`` it is over and there is nothing to say of that.
+    ``alert`` and ``hint`` go into the alert.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class Watch:
     alert: str = "finding"
     hint: str | None = None
     repeats: bool = False
+    again_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from certjobs.domain.delivery import PAUSE
+from certjobs.domain.guard import Refusal
 from certjobs.domain.outcome import Outcome, worst
 from certjobs.errors import CertjobsError, ExitCode, StatementFailed
 from certjobs.jobs import nights
@@ -52,7 +53,7 @@ class Plan:
     unapproved: int
     never_certified: int
     allowance: int
-    guarded: dict[str, Any] | None = None
+    guarded: Refusal | None = None
     refused: int = 0
     paused: int = 0
     changed: int = 0
@@ -144,16 +145,13 @@ def _plan(ctx: JobContext[ExpiryCheckOptions], organisation: Organisation) -> Pl
             refused = store.guarded_sets.refuse_expired(organisation.id, today, _guarded_as(ctx))
             if refused is not None:
                 plan.refused = refused.size
-                plan.guarded = {
-                    "organisation": organisation.code,
-                    "hash": refused.hash,
-                    "size": refused.size,
-                    "mentors": list(store.guarded_sets.members(refused.hash, SHOWN)),
-                }
+                plan.guarded = Refusal(
+                    organisation.code, refused.hash, refused.size, store.guarded_sets.members(refused.hash, SHOWN)
+                )
     ctx.count(expired=approved + unapproved, never_certified=never, refused=plan.refused)
     if plan.guarded:
         ctx.log.warning(
-            "expiry_check.refused", organisation=organisation.code, set=plan.guarded["hash"], mentors=plan.refused
+            "expiry_check.refused", organisation=organisation.code, set=plan.guarded.hash, mentors=plan.refused
         )
     return plan
 
@@ -327,15 +325,14 @@ def _outcome(
     for plan in plans:
         name = plan.organisation.code
         if plan.guarded:
-            short = plan.guarded["hash"][:12]
             limit = "more than the guard lets a run do by itself"
             if ctx.options.baseline:
                 limit = "and a baseline pauses only what a person approved"
             codes.append(ExitCode.GUARD)
-            sentences.append(f"{name}: {plan.refused} mentors would have been paused, {limit} (set {short}).")
-            hint = (
-                f"See whom with `certjobs approve {short} --reason TEXT --dry-run`; without --dry-run it is approved."
+            sentences.append(
+                f"{name}: {plan.refused} mentors would have been paused, {limit} (set {plan.guarded.name})."
             )
+            hint = plan.guarded.hint
         if plan.failed:
             codes.append(ExitCode.PARTIAL)
             sentences.append(f"{name}: {len(plan.failed)} mentors could not be paused; the log names them by id.")
@@ -376,7 +373,7 @@ def _details(ctx: JobContext[ExpiryCheckOptions], plans: Sequence[Plan]) -> dict
         ],
         "channel": ctx.notifier.name if ctx.notifier else "none",
         "notices_left_for": "remind" if ctx.notifier is not None and ctx.notifier.gathers else None,
-        "guarded": [plan.guarded for plan in plans if plan.guarded],
+        "guarded": [plan.guarded.as_details() for plan in plans if plan.guarded],
         "failed": sorted(refs.values()),
         "paused": [
             {

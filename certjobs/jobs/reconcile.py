@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from certjobs.domain.coverage import NIGHTLY, equations
 from certjobs.domain.findings import KINDS, LAGGING, OF_THE_WEBSITE, TRACES, sentence
+from certjobs.domain.guard import Refusal
 from certjobs.domain.outcome import Outcome, Watch, worst
 from certjobs.domain.text import counted
 from certjobs.errors import CertjobsError, ExitCode, Unavailable
@@ -96,7 +97,7 @@ class _Reconciling:
     ctx: JobContext[ReconcileOptions]
     noted: dict[str, Noted] = field(default_factory=dict)
     divergences: Sequence[Divergence] = ()
-    guarded: list[dict[str, Any]] = field(default_factory=list)
+    guarded: list[Refusal] = field(default_factory=list)
     mended: Mapping[str, int] = field(default_factory=dict)
     blind: bool = False
 
@@ -203,12 +204,7 @@ class _Reconciling:
                 continue
             code = store.organisations.by_id(each.organisation_id).code
             self.guarded.append(
-                {
-                    "organisation": code,
-                    "hash": refused.hash,
-                    "size": refused.size,
-                    "mentors": list(store.guarded_sets.members(refused.hash, SHOWN)),
-                }
+                Refusal(code, refused.hash, refused.size, store.guarded_sets.members(refused.hash, SHOWN))
             )
             ctx.log.warning("reconcile.refused", organisation=code, set=refused.hash, mentors=refused.size)
 
@@ -231,14 +227,13 @@ class _Reconciling:
         ctx = self.ctx
         codes, sentences, hint = [sent.exit_code], [sent.message] if sent.message else [], sent.hint
         for each in self.guarded:
-            short = each["hash"][:12]
             codes.append(ExitCode.GUARD)
             sentences.insert(
                 0,
-                f"{each['organisation']}: the website lacks {counted(each['size'], 'mentor')}, more than the guard"
-                f" believes without a person (set {short}).",
+                f"{each.organisation}: the website lacks {counted(each.size, 'mentor')}, more than the guard"
+                f" believes without a person (set {each.name}).",
             )
-            hint = f"See whom with `certjobs approve {short} --reason TEXT --dry-run`; without it the set is approved."
+            hint = each.hint
         with ctx.transaction() as store:
             known = {each.finding: each for each in store.overview.open_findings()}
         ctx.count(findings_open=sum(each.open for each in known.values()))
@@ -250,7 +245,7 @@ class _Reconciling:
         ]
         details = {
             **sent.details,
-            "guarded": [*sent.details.get("guarded", ()), *self.guarded],
+            "guarded": [*sent.details.get("guarded", ()), *(each.as_details() for each in self.guarded)],
             "report_only": ctx.options.report_only,
             "adopt": ctx.options.adopt,
             "divergences": [_plain(each) for each in self.divergences],

@@ -19,6 +19,7 @@ from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from certjobs.domain.guard import Refusal
 from certjobs.domain.outcome import Outcome, Watch, worst
 from certjobs.domain.syncing import MOST_FAILURES, Settled, rest_after
 from certjobs.domain.text import counted
@@ -140,7 +141,7 @@ class Syncing:
     rests: Rests = field(init=False)
     stop: threading.Event = field(default_factory=threading.Event)
     stopped: CertjobsError | None = None
-    guarded: dict[int, dict[str, Any]] = field(default_factory=dict)
+    guarded: dict[int, Refusal] = field(default_factory=dict)
     _looked: datetime | None = None  # what is queued after the last look is nobody's debt yet
     _waited: float = 0.0
     _down: int = 0
@@ -206,12 +207,9 @@ class Syncing:
                 if refused is None:
                     continue
                 organisation = store.organisations.by_id(each.organisation_id)
-                self.guarded[each.organisation_id] = {
-                    "organisation": organisation.code,
-                    "hash": refused.hash,
-                    "size": refused.size,
-                    "mentors": list(store.guarded_sets.members(refused.hash, SHOWN)),
-                }
+                self.guarded[each.organisation_id] = Refusal(
+                    organisation.code, refused.hash, refused.size, store.guarded_sets.members(refused.hash, SHOWN)
+                )
                 ctx.log.warning(
                     "sync.refused", organisation=organisation.code, set=refused.hash, operations=refused.size
                 )
@@ -448,14 +446,13 @@ class Syncing:
         codes = [ExitCode.PARTIAL] if sentences else []
         hint = None
         for each in self.guarded.values():
-            short = each["hash"][:12]
             codes.append(ExitCode.GUARD)
             sentences.insert(
                 0,
-                f"{each['organisation']}: {counted(each['size'], 'mentor')} would have been taken off the website, more"
-                f" than the guard lets a run do by itself (set {short}).",
+                f"{each.organisation}: {counted(each.size, 'mentor')} would have been taken off the website, more"
+                f" than the guard lets a run do by itself (set {each.name}).",
             )
-            hint = f"See whom with `certjobs approve {short} --reason TEXT --dry-run`; without it the set is approved."
+            hint = each.hint
         if self.stopped is not None:
             codes.append(self.stopped.exit_code)
             sentences.insert(0, self.stopped.message)
@@ -463,7 +460,7 @@ class Syncing:
         details = {
             "portal": self.portal.name,
             "workers": self.workers,
-            "guarded": list(self.guarded.values()),
+            "guarded": [each.as_details() for each in self.guarded.values()],
             "sent": [_plain(each) for each in sent],
             "trouble": [_plain(each) for each in trouble],
         }
@@ -495,7 +492,7 @@ class Syncing:
                 f"{counted(dead, 'operation')} given up, refused by the portal or after {MOST_FAILURES} failures:"
                 f" see {where}."
             )
-        kept = sum(each["size"] for each in self.guarded.values())
+        kept = sum(each.size for each in self.guarded.values())
         late = depth.left_over - kept
         if self.left > 0 and late > 0:
             yield f"{counted(late, 'operation')} could not be sent yet; the next run goes on."

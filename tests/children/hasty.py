@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import stamina
 
-from certjobs import bootstrap, watch
+from certjobs import watch
+from certjobs.adapters.clock import SystemClock
 from certjobs.cli import main
 
 if TYPE_CHECKING:
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 
 def hasten(times: float) -> None:
     """Shorten every rest, and every wait of a watcher but for what it is told of."""
-    sleep = bootstrap.SystemClock.sleep
+    sleep = SystemClock.sleep
 
-    def hastily(clock: bootstrap.SystemClock, seconds: float, until: Event, /) -> None:
+    def hastily(clock: SystemClock, seconds: float, until: Event, /) -> None:
         sleep(clock, seconds / times, until)
 
-    bootstrap.SystemClock.sleep = hastily  # type: ignore[method-assign]
+    SystemClock.sleep = hastily  # type: ignore[method-assign]
     for name, value in {"AWAY": tuple(each / times for each in watch.AWAY), "BEAT": watch.BEAT / times}.items():
         setattr(watch, name, value)
     watch.JOIN = float(os.environ.get("JOIN", watch.JOIN))

@@ -156,7 +156,7 @@ class Channel:
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> Channel:
         """Put it in the console's place for the next commands of this process."""
-        monkeypatch.setattr("certjobs.bootstrap.ConsoleNotifier", lambda _stream, _redirect_to: self)
+        monkeypatch.setattr("certjobs.adapters.notify.console.ConsoleNotifier", lambda _stream, _redirect_to: self)
         return self
 
     def sender(self) -> AbstractContextManager[Channel]:
