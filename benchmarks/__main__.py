@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from benchmarks import server
 from benchmarks.delivering import delivering
 from benchmarks.importing import importing
+from benchmarks.looking import looking
 from benchmarks.pausing import pausing
 from benchmarks.reconciling import reconciling
 from benchmarks.reminding import LARGEST, reminding
@@ -26,7 +27,7 @@ from benchmarks.watching import watching
 if TYPE_CHECKING:
     from benchmarks.figures import Figure
 
-ALL = "start,pause,remind,deliver,sync,watch,reconcile,import"
+ALL = "start,pause,remind,deliver,sync,watch,reconcile,look,import"
 SIZES = "100000,1000000,5000000"
 LISTED = "100000,1000000"
 
@@ -65,6 +66,9 @@ def measure(options: argparse.Namespace) -> list[Figure]:
             _say(f"reconcile: {options.listed} rows")
             rows = [int(number) for number in options.listed.split(",")]
             figures += reconciling(address, rows, max(1, options.rounds // 3))
+        if "look" in asked:
+            _say(f"look: rosters of {', '.join(str(size) for size in sizes if size <= LARGEST)}")
+            figures += looking(address, sizes, options.rounds)
         if "import" in asked:
             _say(f"import: {options.rows} rows")
             figures += importing(address, options.rows, Path(directory))

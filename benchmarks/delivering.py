@@ -57,7 +57,11 @@ def delivering(address: str, notices: int, rounds: int) -> list[Figure]:
             },
         )
         hook = f"{origin}/hook"
-        os.environ |= {"CERTJOBS_DATABASE_URL": url, "CERTJOBS_LOG_LEVEL": "error", "CERTJOBS_ACTOR": "bench"}
+        os.environ |= {
+            "CERTJOBS_DATABASE_URL": server.login(url),
+            "CERTJOBS_LOG_LEVEL": "error",
+            "CERTJOBS_ACTOR": "bench",
+        }
         os.environ |= dict(zip(_SETTINGS, ("webhook", hook), strict=True))
         try:
             return _measure(url, hook, due, rounds)

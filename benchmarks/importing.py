@@ -82,7 +82,9 @@ def _import(url: str, file: Path) -> tuple[float, float]:
     command = [sys.executable, "-m", "certjobs", "roster", "import", str(file), "--json"]
     began = time.perf_counter()
     with subprocess.Popen(
-        command, env=os.environ | {"CERTJOBS_DATABASE_URL": url}, stdout=subprocess.DEVNULL
+        command,
+        env=os.environ | {"CERTJOBS_DATABASE_URL": server.login(url, "certjobs_admin")},
+        stdout=subprocess.DEVNULL,
     ) as process:
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -105,7 +105,11 @@ def _one_size(address: str, size: int, rounds: int) -> Measured:
             "others": LATER,
         }
         server.psql(url, (_SQL / "roster.sql").read_text(encoding="utf-8"), settings)
-        os.environ |= {"CERTJOBS_DATABASE_URL": url, "CERTJOBS_LOG_LEVEL": "error", "CERTJOBS_ACTOR": "bench"}
+        os.environ |= {
+            "CERTJOBS_DATABASE_URL": server.login(url),
+            "CERTJOBS_LOG_LEVEL": "error",
+            "CERTJOBS_ACTOR": "bench",
+        }
         today = (FIRST_DAY + timedelta(days=number) for number in range(1, days + 1))
         for number in range(rounds + 1):
             if number % 2:

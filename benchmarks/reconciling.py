@@ -50,7 +50,7 @@ def _of(address: str, rows: int, rounds: int) -> list[Figure]:
     with server.database(address, "bench_reconcile") as url, patch.dict(os.environ, {"BENCH_MENTORS": str(mentors)}):
         server.migrate(url)
         server.psql(url, (_SQL / "roster.sql").read_text(encoding="utf-8"), _roster(mentors))
-        base = {"CERTJOBS_DATABASE_URL": url, "CERTJOBS_LOG_LEVEL": "error", "CERTJOBS_ACTOR": "bench"}
+        base = {"CERTJOBS_DATABASE_URL": server.login(url), "CERTJOBS_LOG_LEVEL": "error", "CERTJOBS_ACTOR": "bench"}
         with receiver.started("benchmarks.listing") as origin, patch.dict(os.environ, base | _settings(origin)):
             _parse(origin)
             parsed, compared, joined = list[float](), list[float](), list[float]()

@@ -75,7 +75,11 @@ def _one_size(address: str, size: int, rounds: int) -> Measured:
     with server.database(address, f"bench_remind_{size}") as url:
         server.migrate(url)
         roster(url, size, nights)
-        os.environ |= {"CERTJOBS_DATABASE_URL": url, "CERTJOBS_LOG_LEVEL": "error", "CERTJOBS_ACTOR": "bench"}
+        os.environ |= {
+            "CERTJOBS_DATABASE_URL": server.login(url),
+            "CERTJOBS_LOG_LEVEL": "error",
+            "CERTJOBS_ACTOR": "bench",
+        }
         os.environ.pop("CERTJOBS_NOTIFY_CHANNEL", None)
         tonight = (FIRST_NIGHT + timedelta(days=APART * number) for number in range(nights))
         for number in range(rounds + 1):

@@ -64,6 +64,15 @@ def migrate(address: str) -> None:
     engine.dispose()
 
 
+def login(address: str, role: str = "certjobs_job") -> str:
+    """Return a database's address for a login that has one role alone: what is measured works with no more."""
+    name = f"bench_{role}"
+    with psycopg.connect(address, autocommit=True) as connection:
+        if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone() is None:
+            connection.execute(sql.SQL("CREATE ROLE {} LOGIN IN ROLE {}").format(*map(sql.Identifier, (name, role))))
+    return address.replace("//postgres@", f"//{name}@")
+
+
 def psql(address: str, statements: str, settings: Mapping[str, object] | None = None) -> list[float]:
     """Run statements in a new psql, as one script that stops at an error; return each one's milliseconds.
 

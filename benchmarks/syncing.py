@@ -62,7 +62,7 @@ def syncing(address: str, operations: int, rounds: int, directory: Path) -> list
     with server.database(address, "bench_sync") as url:
         server.migrate(url)
         server.psql(url, (_SQL / "roster.sql").read_text(encoding="utf-8"), _roster(int(operations * limited.WINDOWS)))
-        base = {"CERTJOBS_DATABASE_URL": url, "CERTJOBS_LOG_LEVEL": "error", "CERTJOBS_ACTOR": "bench"}
+        base = {"CERTJOBS_DATABASE_URL": server.login(url), "CERTJOBS_LOG_LEVEL": "error", "CERTJOBS_ACTOR": "bench"}
         with receiver.started("benchmarks.portal") as origin, patch.dict(os.environ, base | _settings(origin)):
             found = _rates(address, url, origin, operations, rounds)
         with patch.dict(os.environ, base):

@@ -99,7 +99,7 @@ def _change(application: psycopg.Connection, arrivals: _Arrivals, ref: str) -> f
 @contextmanager
 def _watcher(url: str, origin: str) -> Iterator[None]:
     settings = {
-        "CERTJOBS_DATABASE_URL": url,
+        "CERTJOBS_DATABASE_URL": server.login(url),
         "CERTJOBS_LOG_LEVEL": "error",
         "CERTJOBS_PORTAL": "dataverse",
         "CERTJOBS_DATAVERSE_URL": origin,

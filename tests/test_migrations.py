@@ -690,8 +690,8 @@ DAMAGES = {
     "a dropped sequence": ("DROP SEQUENCE job_lock_fencing_token", "job_lock_fencing_token"),
     "row security that is off": ("ALTER TABLE alerts DISABLE ROW LEVEL SECURITY", "row security of alerts"),
     "a dropped policy of a coordinator's": (
-        "DROP POLICY certjobs_coordinator ON chapters",
-        "certjobs_coordinator on chapters",
+        "DROP POLICY certjobs_own_rows ON chapters",
+        "certjobs_own_rows on chapters",
     ),
     "a dropped policy of the jobs'": ("DROP POLICY certjobs_job ON alerts", "certjobs_job on alerts"),
     "a dropped function": ("DROP FUNCTION certjobs_pause_expired(bigint[], date)", "certjobs_pause_expired"),

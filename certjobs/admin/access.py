@@ -27,8 +27,8 @@ def grant(transaction: UnitOfWork, login: str, address: str, *, actor: str, reas
     """Say whose a database login is, and tell whether that changed anything. Again is nothing.
 
     From then on the login sees the mentors assigned to that coordinator. Raises UsageError for an unknown coordinator,
-    for a login that does not exist, is not bound to what it is granted, or sees everything by another role, and for one
-    that is another coordinator's.
+    for a login that does not exist, has not the coordinators' role or has more than that, and for one that is another
+    coordinator's.
     """
     with transaction() as store:
         coordinator_id, _ = find.coordinator(store, address)
@@ -36,8 +36,8 @@ def grant(transaction: UnitOfWork, login: str, address: str, *, actor: str, reas
         if found is None:
             msg = f"The database has no login {login[:100]!r}."
             raise UsageError(msg, hint=f"As the owner: CREATE ROLE {login} LOGIN IN ROLE certjobs_coordinator;")
-        if found.sees_all:
-            msg = f"The login {login} sees every mentor by another role or attribute that it has."
+        if found.more:
+            msg = f"The login {login} is more than a coordinator's: it has another role of certjobs, or sees every row."
             raise UsageError(msg, hint="Take a login that has the role certjobs_coordinator and none of the others.")
         if not found.bound:
             msg = f"The login {login} has not the role certjobs_coordinator."

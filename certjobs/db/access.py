@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 _LOGIN = sa.text(
     "SELECT pg_has_role(r.oid, 'certjobs_coordinator', 'USAGE') AND NOT r.rolsuper AS bound,"
     " r.rolsuper OR r.rolbypassrls OR EXISTS (SELECT 1 FROM pg_roles w WHERE pg_has_role(r.oid, w.oid, 'MEMBER')"
-    " AND w.rolname IN ('certjobs_job', 'certjobs_admin', 'certjobs_read')) AS sees_all"
+    " AND w.rolname IN ('certjobs_job', 'certjobs_admin', 'certjobs_read')) AS more"
     " FROM pg_roles r WHERE r.rolname = :login AND r.rolcanlogin"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A database login. ``bound``: it has the role certjobs_coordinator; ``sees_all``: another lets it see all."""
+    """A database login. ``bound``: it has the role certjobs_coordinator; ``more``: it is, or may be, more than that."""
 
     bound: bool
-    sees_all: bool
+    more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Access:
     def login(self, name: str) -> Login | None:
         """Return what a database login is; None where there is none of the name."""
         row = self._connection.execute(_LOGIN, {"login": name}).one_or_none()
-        return Login(row.bound, row.sees_all) if row else None
+        return Login(row.bound, row.more) if row else None
 
     def coordinator_of(self, login: str) -> int | None:
         """Return whose coordinator's a login is now."""

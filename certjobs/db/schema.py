@@ -26,8 +26,13 @@ _MIGRATION_LOCK = 0x63657274  # "cert": one upgrade at a time in a database
 _WAIT_FOR_TABLES = "10s"
 _NIGHTS_INDEX = "ix_peer_mentors_active_expiry"
 _CREATE_FUNCTION = r"^CREATE (?:OR REPLACE )?FUNCTION (?P<name>\w+)"
-_POLICIES = re.compile(r"^CREATE POLICY (\w+) ON (\w+) ", re.MULTILINE)
-_OPEN_TO = ("certjobs_job", "certjobs_admin", "certjobs_read")  # roles with a policy on every table
+_POLICIES = (
+    "certjobs_job",
+    "certjobs_admin",
+    "certjobs_read",
+    "certjobs_coordinator",
+    "certjobs_own_rows",
+)  # on every table
 _CREATE_TRIGGER = r"^CREATE TRIGGER (?P<name>\w+) [^;]*? ON (?P<table>\w+)"
 OLDEST_SERVER = 150000
 
@@ -143,7 +148,7 @@ def _open_tables(connection: sa.Connection) -> Iterator[str]:
             sa.text("SELECT p.polname, c.relname FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid")
         )
     }
-    wanted = {(role, table.name) for role in _OPEN_TO for table in metadata.sorted_tables} | set(statements(_POLICIES))
+    wanted = {(policy, table.name) for policy in _POLICIES for table in metadata.sorted_tables}
     for table in metadata.sorted_tables:
         if table.name not in secured:
             yield f"row security of {table.name} is off: a coordinator's login sees every row"

@@ -8,7 +8,7 @@ BEGIN
     END LOOP;
     FOR each IN SELECT p.polname, p.polrelid::regclass AS name FROM pg_policy p
                  WHERE p.polname IN ('certjobs_job', 'certjobs_admin', 'certjobs_read', 'certjobs_coordinator',
-                                     'certjobs_others') LOOP
+                                     'certjobs_others', 'certjobs_own_rows') LOOP
         EXECUTE format('DROP POLICY %I ON %s', each.polname, each.name);
     END LOOP;
     FOR each IN SELECT p.oid::regprocedure AS name FROM pg_proc p

@@ -206,10 +206,12 @@ GRANT SELECT, INSERT (mentor_id, coordinator_id, threshold_day, until, reason), 
 ALTER TABLE notice_snoozes ALTER COLUMN actor SET DEFAULT session_user;
 
 -- Whose rows. Where an application has row security of its own on a table, that stays as it is; where it had none, who is
--- no coordinator of ours sees what it saw. All of a policy that is the same for every row is asked once a statement.
+-- no coordinator of ours sees what it saw. A coordinator is held by restrictive policies: they hold whatever an application
+-- lets everybody see and whatever else is granted to the login, and as conditions of their own they are found by index.
 DO $$
 DECLARE
     each text;
+    role text;
 BEGIN
     FOREACH each IN ARRAY ARRAY[
         'organisations', 'chapters', 'coordinators', 'peer_mentors', 'coordinator_assignments', 'certifications',
@@ -217,40 +219,32 @@ BEGIN
         'notifications', 'cert_expiry_reminders', 'reminder_dispatch_log', 'notice_snoozes',
         'sync_queue', 'website_listing', 'reconciliation_log', 'alerts', 'forecasts',
         'scheduler_run_log', 'job_lock', 'guarded_sets', 'guarded_set_members', 'coordinator_logins', 'claim_keys'] LOOP
-        EXECUTE format('CREATE POLICY certjobs_job ON %I TO certjobs_job USING (true) WITH CHECK (true)', each);
-        EXECUTE format('CREATE POLICY certjobs_admin ON %I TO certjobs_admin USING (true) WITH CHECK (true)', each);
-        EXECUTE format('CREATE POLICY certjobs_read ON %I FOR SELECT TO certjobs_read USING (true)', each);
+        FOREACH role IN ARRAY ARRAY['certjobs_job', 'certjobs_admin', 'certjobs_read', 'certjobs_coordinator'] LOOP
+            EXECUTE format('CREATE POLICY %I ON %I TO %I USING (true) WITH CHECK (true)', role, each, role);
+        END LOOP;
         IF NOT (SELECT c.relrowsecurity FROM pg_class c WHERE c.oid = each::regclass) THEN
-            EXECUTE format($policy$CREATE POLICY certjobs_others ON %I
-                               USING ((SELECT NOT pg_has_role('certjobs_coordinator', 'MEMBER')))
-                               WITH CHECK ((SELECT NOT pg_has_role('certjobs_coordinator', 'MEMBER')))$policy$, each);
+            EXECUTE format('CREATE POLICY certjobs_others ON %I USING (true) WITH CHECK (true)', each);
             EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', each);
         END IF;
+        EXECUTE format('CREATE POLICY certjobs_own_rows ON %I AS RESTRICTIVE TO certjobs_coordinator USING (%s)', each,
+            CASE each
+                WHEN 'organisations' THEN 'id = ANY ((SELECT p.organisations FROM certjobs_own_places() p)::bigint[])'
+                WHEN 'chapters' THEN 'id = ANY ((SELECT p.chapters FROM certjobs_own_places() p)::bigint[])'
+                WHEN 'coordinators' THEN 'id = ANY ((SELECT certjobs_own_coordinators())::bigint[])'
+                WHEN 'coordinator_assignments'
+                    THEN 'coordinator_id = ANY ((SELECT certjobs_own_coordinators())::bigint[])'
+                WHEN 'peer_mentors' THEN 'id = ANY ((SELECT certjobs_own_mentors())::bigint[])'
+                WHEN 'certifications' THEN 'mentor_id = ANY ((SELECT certjobs_own_mentors())::bigint[])'
+                WHEN 'mentor_status_events' THEN 'mentor_id = ANY ((SELECT certjobs_own_mentors())::bigint[])'
+                WHEN 'website_listing' THEN 'mentor_id = ANY ((SELECT certjobs_own_mentors())::bigint[])'
+                WHEN 'notifications'
+                    THEN 'mentor_id = ANY ((SELECT certjobs_own_mentors())::bigint[])'
+                         || ' AND coordinator_id = ANY ((SELECT certjobs_own_coordinators())::bigint[])'
+                WHEN 'notice_snoozes'
+                    THEN 'mentor_id = ANY ((SELECT certjobs_own_mentors())::bigint[])'
+                         || ' AND coordinator_id = ANY ((SELECT certjobs_own_coordinators())::bigint[])'
+                ELSE 'false'
+            END);
     END LOOP;
 END
 $$;
-
-CREATE POLICY certjobs_coordinator ON coordinators FOR SELECT TO certjobs_coordinator
-    USING (id = ANY ((SELECT certjobs_own_coordinators())::bigint[]));
-CREATE POLICY certjobs_coordinator ON coordinator_assignments FOR SELECT TO certjobs_coordinator
-    USING (coordinator_id = ANY ((SELECT certjobs_own_coordinators())::bigint[]));
-CREATE POLICY certjobs_coordinator ON peer_mentors FOR SELECT TO certjobs_coordinator
-    USING (id = ANY ((SELECT certjobs_own_mentors())::bigint[]));
-CREATE POLICY certjobs_coordinator ON certifications FOR SELECT TO certjobs_coordinator
-    USING (mentor_id = ANY ((SELECT certjobs_own_mentors())::bigint[]));
-CREATE POLICY certjobs_coordinator ON organisations FOR SELECT TO certjobs_coordinator
-    USING (id = ANY ((SELECT p.organisations FROM certjobs_own_places() p)::bigint[]));
-CREATE POLICY certjobs_coordinator ON chapters FOR SELECT TO certjobs_coordinator
-    USING (id = ANY ((SELECT p.chapters FROM certjobs_own_places() p)::bigint[]));
-CREATE POLICY certjobs_coordinator ON mentor_status_events FOR SELECT TO certjobs_coordinator
-    USING (mentor_id = ANY ((SELECT certjobs_own_mentors())::bigint[]));
-CREATE POLICY certjobs_coordinator ON website_listing FOR SELECT TO certjobs_coordinator
-    USING (mentor_id = ANY ((SELECT certjobs_own_mentors())::bigint[]));
-CREATE POLICY certjobs_coordinator ON notifications FOR SELECT TO certjobs_coordinator
-    USING (coordinator_id = ANY ((SELECT certjobs_own_coordinators())::bigint[])
-           AND mentor_id = ANY ((SELECT certjobs_own_mentors())::bigint[]));
-CREATE POLICY certjobs_coordinator ON notice_snoozes TO certjobs_coordinator
-    USING (coordinator_id = ANY ((SELECT certjobs_own_coordinators())::bigint[])
-           AND mentor_id = ANY ((SELECT certjobs_own_mentors())::bigint[]))
-    WITH CHECK (coordinator_id = ANY ((SELECT certjobs_own_coordinators())::bigint[])
-                AND mentor_id = ANY ((SELECT certjobs_own_mentors())::bigint[]));

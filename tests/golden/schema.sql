@@ -2067,27 +2067,53 @@ CREATE POLICY certjobs_admin ON public.sync_queue TO certjobs_admin USING (true)
 
 CREATE POLICY certjobs_admin ON public.website_listing TO certjobs_admin USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_coordinator ON public.certifications FOR SELECT TO certjobs_coordinator USING ((mentor_id = ANY (( SELECT public.certjobs_own_mentors() AS certjobs_own_mentors)::bigint[])));
+CREATE POLICY certjobs_coordinator ON public.alerts TO certjobs_coordinator USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_coordinator ON public.chapters FOR SELECT TO certjobs_coordinator USING ((id = ANY (( SELECT p.chapters
-   FROM public.certjobs_own_places() p(organisations, chapters))::bigint[])));
+CREATE POLICY certjobs_coordinator ON public.cert_expiry_reminders TO certjobs_coordinator USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_coordinator ON public.coordinator_assignments FOR SELECT TO certjobs_coordinator USING ((coordinator_id = ANY (( SELECT public.certjobs_own_coordinators() AS certjobs_own_coordinators)::bigint[])));
+CREATE POLICY certjobs_coordinator ON public.certification_events TO certjobs_coordinator USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_coordinator ON public.coordinators FOR SELECT TO certjobs_coordinator USING ((id = ANY (( SELECT public.certjobs_own_coordinators() AS certjobs_own_coordinators)::bigint[])));
+CREATE POLICY certjobs_coordinator ON public.certifications TO certjobs_coordinator USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_coordinator ON public.mentor_status_events FOR SELECT TO certjobs_coordinator USING ((mentor_id = ANY (( SELECT public.certjobs_own_mentors() AS certjobs_own_mentors)::bigint[])));
+CREATE POLICY certjobs_coordinator ON public.chapters TO certjobs_coordinator USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_coordinator ON public.notice_snoozes TO certjobs_coordinator USING (((coordinator_id = ANY (( SELECT public.certjobs_own_coordinators() AS certjobs_own_coordinators)::bigint[])) AND (mentor_id = ANY (( SELECT public.certjobs_own_mentors() AS certjobs_own_mentors)::bigint[])))) WITH CHECK (((coordinator_id = ANY (( SELECT public.certjobs_own_coordinators() AS certjobs_own_coordinators)::bigint[])) AND (mentor_id = ANY (( SELECT public.certjobs_own_mentors() AS certjobs_own_mentors)::bigint[]))));
+CREATE POLICY certjobs_coordinator ON public.claim_keys TO certjobs_coordinator USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_coordinator ON public.notifications FOR SELECT TO certjobs_coordinator USING (((coordinator_id = ANY (( SELECT public.certjobs_own_coordinators() AS certjobs_own_coordinators)::bigint[])) AND (mentor_id = ANY (( SELECT public.certjobs_own_mentors() AS certjobs_own_mentors)::bigint[]))));
+CREATE POLICY certjobs_coordinator ON public.coordinator_assignments TO certjobs_coordinator USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_coordinator ON public.organisations FOR SELECT TO certjobs_coordinator USING ((id = ANY (( SELECT p.organisations
-   FROM public.certjobs_own_places() p(organisations, chapters))::bigint[])));
+CREATE POLICY certjobs_coordinator ON public.coordinator_logins TO certjobs_coordinator USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_coordinator ON public.peer_mentors FOR SELECT TO certjobs_coordinator USING ((id = ANY (( SELECT public.certjobs_own_mentors() AS certjobs_own_mentors)::bigint[])));
+CREATE POLICY certjobs_coordinator ON public.coordinators TO certjobs_coordinator USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_coordinator ON public.website_listing FOR SELECT TO certjobs_coordinator USING ((mentor_id = ANY (( SELECT public.certjobs_own_mentors() AS certjobs_own_mentors)::bigint[])));
+CREATE POLICY certjobs_coordinator ON public.forecasts TO certjobs_coordinator USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_coordinator ON public.guarded_set_members TO certjobs_coordinator USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_coordinator ON public.guarded_sets TO certjobs_coordinator USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_coordinator ON public.job_lock TO certjobs_coordinator USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_coordinator ON public.mentor_status_events TO certjobs_coordinator USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_coordinator ON public.notice_snoozes TO certjobs_coordinator USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_coordinator ON public.notifications TO certjobs_coordinator USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_coordinator ON public.organisations TO certjobs_coordinator USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_coordinator ON public.peer_mentors TO certjobs_coordinator USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_coordinator ON public.reconciliation_log TO certjobs_coordinator USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_coordinator ON public.reminder_dispatch_log TO certjobs_coordinator USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_coordinator ON public.roster_events TO certjobs_coordinator USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_coordinator ON public.scheduler_run_log TO certjobs_coordinator USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_coordinator ON public.sync_queue TO certjobs_coordinator USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_coordinator ON public.website_listing TO certjobs_coordinator USING (true) WITH CHECK (true);
 
 CREATE POLICY certjobs_job ON public.alerts TO certjobs_job USING (true) WITH CHECK (true);
 
@@ -2137,101 +2163,151 @@ CREATE POLICY certjobs_job ON public.sync_queue TO certjobs_job USING (true) WIT
 
 CREATE POLICY certjobs_job ON public.website_listing TO certjobs_job USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.alerts USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.alerts USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.cert_expiry_reminders USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.cert_expiry_reminders USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.certification_events USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.certification_events USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.certifications USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.certifications USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.chapters USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.chapters USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.claim_keys USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.claim_keys USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.coordinator_assignments USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.coordinator_assignments USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.coordinator_logins USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.coordinator_logins USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.coordinators USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.coordinators USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.forecasts USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.forecasts USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.guarded_set_members USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.guarded_set_members USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.guarded_sets USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.guarded_sets USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.job_lock USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.job_lock USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.mentor_status_events USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.mentor_status_events USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.notice_snoozes USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.notice_snoozes USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.notifications USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.notifications USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.organisations USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.organisations USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.peer_mentors USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.peer_mentors USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.reconciliation_log USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.reconciliation_log USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.reminder_dispatch_log USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.reminder_dispatch_log USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.roster_events USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.roster_events USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.scheduler_run_log USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.scheduler_run_log USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.sync_queue USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.sync_queue USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_others ON public.website_listing USING (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text)))) WITH CHECK (( SELECT (NOT pg_has_role('certjobs_coordinator'::name, 'MEMBER'::text))));
+CREATE POLICY certjobs_others ON public.website_listing USING (true) WITH CHECK (true);
 
-CREATE POLICY certjobs_read ON public.alerts FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.alerts AS RESTRICTIVE TO certjobs_coordinator USING (false);
 
-CREATE POLICY certjobs_read ON public.cert_expiry_reminders FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.cert_expiry_reminders AS RESTRICTIVE TO certjobs_coordinator USING (false);
 
-CREATE POLICY certjobs_read ON public.certification_events FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.certification_events AS RESTRICTIVE TO certjobs_coordinator USING (false);
 
-CREATE POLICY certjobs_read ON public.certifications FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.certifications AS RESTRICTIVE TO certjobs_coordinator USING ((mentor_id = ANY (( SELECT public.certjobs_own_mentors() AS certjobs_own_mentors)::bigint[])));
 
-CREATE POLICY certjobs_read ON public.chapters FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.chapters AS RESTRICTIVE TO certjobs_coordinator USING ((id = ANY (( SELECT p.chapters
+   FROM public.certjobs_own_places() p(organisations, chapters))::bigint[])));
 
-CREATE POLICY certjobs_read ON public.claim_keys FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.claim_keys AS RESTRICTIVE TO certjobs_coordinator USING (false);
 
-CREATE POLICY certjobs_read ON public.coordinator_assignments FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.coordinator_assignments AS RESTRICTIVE TO certjobs_coordinator USING ((coordinator_id = ANY (( SELECT public.certjobs_own_coordinators() AS certjobs_own_coordinators)::bigint[])));
 
-CREATE POLICY certjobs_read ON public.coordinator_logins FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.coordinator_logins AS RESTRICTIVE TO certjobs_coordinator USING (false);
 
-CREATE POLICY certjobs_read ON public.coordinators FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.coordinators AS RESTRICTIVE TO certjobs_coordinator USING ((id = ANY (( SELECT public.certjobs_own_coordinators() AS certjobs_own_coordinators)::bigint[])));
 
-CREATE POLICY certjobs_read ON public.forecasts FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.forecasts AS RESTRICTIVE TO certjobs_coordinator USING (false);
 
-CREATE POLICY certjobs_read ON public.guarded_set_members FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.guarded_set_members AS RESTRICTIVE TO certjobs_coordinator USING (false);
 
-CREATE POLICY certjobs_read ON public.guarded_sets FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.guarded_sets AS RESTRICTIVE TO certjobs_coordinator USING (false);
 
-CREATE POLICY certjobs_read ON public.job_lock FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.job_lock AS RESTRICTIVE TO certjobs_coordinator USING (false);
 
-CREATE POLICY certjobs_read ON public.mentor_status_events FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.mentor_status_events AS RESTRICTIVE TO certjobs_coordinator USING ((mentor_id = ANY (( SELECT public.certjobs_own_mentors() AS certjobs_own_mentors)::bigint[])));
 
-CREATE POLICY certjobs_read ON public.notice_snoozes FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.notice_snoozes AS RESTRICTIVE TO certjobs_coordinator USING (((mentor_id = ANY (( SELECT public.certjobs_own_mentors() AS certjobs_own_mentors)::bigint[])) AND (coordinator_id = ANY (( SELECT public.certjobs_own_coordinators() AS certjobs_own_coordinators)::bigint[]))));
 
-CREATE POLICY certjobs_read ON public.notifications FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.notifications AS RESTRICTIVE TO certjobs_coordinator USING (((mentor_id = ANY (( SELECT public.certjobs_own_mentors() AS certjobs_own_mentors)::bigint[])) AND (coordinator_id = ANY (( SELECT public.certjobs_own_coordinators() AS certjobs_own_coordinators)::bigint[]))));
 
-CREATE POLICY certjobs_read ON public.organisations FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.organisations AS RESTRICTIVE TO certjobs_coordinator USING ((id = ANY (( SELECT p.organisations
+   FROM public.certjobs_own_places() p(organisations, chapters))::bigint[])));
 
-CREATE POLICY certjobs_read ON public.peer_mentors FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.peer_mentors AS RESTRICTIVE TO certjobs_coordinator USING ((id = ANY (( SELECT public.certjobs_own_mentors() AS certjobs_own_mentors)::bigint[])));
 
-CREATE POLICY certjobs_read ON public.reconciliation_log FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.reconciliation_log AS RESTRICTIVE TO certjobs_coordinator USING (false);
 
-CREATE POLICY certjobs_read ON public.reminder_dispatch_log FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.reminder_dispatch_log AS RESTRICTIVE TO certjobs_coordinator USING (false);
 
-CREATE POLICY certjobs_read ON public.roster_events FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.roster_events AS RESTRICTIVE TO certjobs_coordinator USING (false);
 
-CREATE POLICY certjobs_read ON public.scheduler_run_log FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.scheduler_run_log AS RESTRICTIVE TO certjobs_coordinator USING (false);
 
-CREATE POLICY certjobs_read ON public.sync_queue FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.sync_queue AS RESTRICTIVE TO certjobs_coordinator USING (false);
 
-CREATE POLICY certjobs_read ON public.website_listing FOR SELECT TO certjobs_read USING (true);
+CREATE POLICY certjobs_own_rows ON public.website_listing AS RESTRICTIVE TO certjobs_coordinator USING ((mentor_id = ANY (( SELECT public.certjobs_own_mentors() AS certjobs_own_mentors)::bigint[])));
+
+CREATE POLICY certjobs_read ON public.alerts TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.cert_expiry_reminders TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.certification_events TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.certifications TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.chapters TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.claim_keys TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.coordinator_assignments TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.coordinator_logins TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.coordinators TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.forecasts TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.guarded_set_members TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.guarded_sets TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.job_lock TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.mentor_status_events TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.notice_snoozes TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.notifications TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.organisations TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.peer_mentors TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.reconciliation_log TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.reminder_dispatch_log TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.roster_events TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.scheduler_run_log TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.sync_queue TO certjobs_read USING (true) WITH CHECK (true);
+
+CREATE POLICY certjobs_read ON public.website_listing TO certjobs_read USING (true) WITH CHECK (true);
 
 ALTER TABLE public.chapters ENABLE ROW LEVEL SECURITY;
 
