@@ -35,10 +35,13 @@ format: $(STAMP) ## format the code
 man: $(STAMP) ## write the man page anew
 	@$(BIN)/python docs/man/manpage.py
 
-lock: ## renew requirements.lock from pyproject.toml (needs uv)
-	@uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links --all-extras --group dev --upgrade --quiet -o requirements.lock
-	@if grep -n '://' requirements.lock; then echo "requirements.lock must hold no URL" >&2; exit 1; fi
+COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links --upgrade --quiet
+
+lock: ## renew the lock files (needs uv)
+	@$(COMPILE) pyproject.toml --all-extras --group dev -o requirements.lock
+	@echo 'checkov>=3.3' | $(COMPILE) - -o .ci/checkov.lock
+	@if grep -n '://' requirements.lock .ci/checkov.lock; then echo "a lock file must hold no URL" >&2; exit 1; fi
 
 clean: ## remove what these commands made
 	rm -rf .venv .certjobs .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

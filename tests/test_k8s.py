@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 K8S = ROOT / "k8s"
 RENDERED = (*(f"overlays/{name}" for name in ("dev", "staging", "prod")), "breakglass")
 NO_RETRY_HELPS = sorted(int(code) for code in ExitCode if code and not code.retry_helps)
-OTHERS = {"ExternalSecret", "ScaledObject", "TriggerAuthentication"}  # kinds that operators bring along
+OTHERS = {
+    "ExternalSecret",
+    "PrometheusRule",
+    "ScaledObject",
+    "TriggerAuthentication",
+}  # kinds that operators bring along
 MOUNTS = ("/run/secrets/certjobs", "/tmp")  # noqa: S108 - of a container
 LONGEST_NAME = 52  # of a CronJob, whose Jobs have eleven characters more
 
@@ -110,6 +115,21 @@ def test_every_setting_exists(rendered: dict[str, list[dict[str, Any]]]) -> None
             field = Settings.model_fields[name.removeprefix(PREFIX).lower()]
             assert name.startswith(PREFIX)
             assert "Secret" not in str(field.annotation), name
+
+
+def test_every_pod_is_under_the_network_policy(rendered: dict[str, list[dict[str, Any]]]) -> None:
+    """The policy of an overlay selects every pod that the overlay starts, by a label that only ours have."""
+    for part in RENDERED[:-1]:
+        (policy,) = [each["spec"] for each in rendered[part] if each["kind"] == "NetworkPolicy"]
+        asked = policy["podSelector"]["matchLabels"].items()
+        assert asked
+        started = [name for name, _, _ in pods(rendered[part])]
+        selected = [
+            name
+            for name, job, _ in pods(rendered[part])
+            if asked <= job["template"].get("metadata", {}).get("labels", {}).items()
+        ]
+        assert selected == started, part
 
 
 def test_every_pod_is_restricted(rendered: dict[str, list[dict[str, Any]]]) -> None:

@@ -224,6 +224,21 @@ def missed(world: World) -> None:
     world.run("status --max-age")
 
 
+@fault("A night that failed")
+def failed(world: World) -> None:
+    """What made the night fail is named, and once it is mended the night does what it had left."""
+    (late,) = world.people(-1)
+    world.secret_ends()
+    world.now("nightly", exit_code=77)
+    assert late in world.portal.listed()
+    assert "does not accept the client secret" in world.run("doctor").stdout
+    Path(world.portal.env["CERTJOBS_DATAVERSE_CLIENT_SECRET_FILE"]).write_text(NEW_SECRET)
+    world.run("doctor")
+    world.run("nightly")
+    assert world.portal.listed() == []
+    assert statuses(world.database)[late] == "paused"
+
+
 @fault("A stuck lock")
 def stuck(world: World) -> None:
     """The lock of a run that died is taken by hand, and the night does what that run did not."""
