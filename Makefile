@@ -9,7 +9,13 @@ export CERTJOBS_LOCAL_DIR ?= $(CURDIR)/.certjobs
 # The tests and benchmarks have servers of their own.
 export PYTEST_XDIST_AUTO_NUM_WORKERS ?= 2
 
-.PHONY: help demo test replay bench check format man lock clean
+# For `make image`: what builds it, its name, and more options of `build`, such as --build-arg BASE=...@sha256:...
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' certjobs/__init__.py)
+ENGINE ?= $(firstword $(shell command -v docker podman buildah))
+IMAGE ?= certjobs:$(VERSION)
+OPTIONS ?=
+
+.PHONY: help demo test replay bench check image format man lock clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
@@ -29,11 +35,16 @@ bench: $(STAMP) ## measure against yardsticks, in one table
 check: $(STAMP) ## run every static check
 	@.ci/check
 
+image: ## build the container image, with docker, podman or buildah
+	@[ -n "$(ENGINE)" ] || { echo "docker, podman or buildah is needed; name another with ENGINE=..." >&2; exit 1; }
+	@$(ENGINE) build --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git describe --always --abbrev=40 --dirty) \
+		--tag $(IMAGE) $(strip $(OPTIONS)) .
+
 format: $(STAMP) ## format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix-only .
 
 man: $(STAMP) ## write the man page anew
-	@$(BIN)/python docs/man/manpage.py
+	@$(BIN)/python .ci/manpage.py
 
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links --upgrade --quiet

@@ -9,11 +9,11 @@ import sys
 import zipfile
 from typing import TYPE_CHECKING
 
+import manpage
 import pytest
 
 from certjobs.config import PREFIX, Settings
 from certjobs.errors import ExitCode
-from docs.man import manpage
 from tests.conftest import ROOT
 from tests.test_docs import commands
 

@@ -55,7 +55,7 @@ def expected() -> Iterator[tuple[str, list[dict[str, str]]]]:
 def test_overdue_is_the_same_to_the_alerts_and_to_the_watchdog() -> None:
     """The age from which the alerts call a night overdue is the --max-age of the watchdog's CronJob."""
     pod = manifests()["CronJob", "certjobs-watchdog"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-    age = re.fullmatch(r"status --max-age (\d+)h", " ".join(pod["containers"][0]["args"]))
+    age = re.fullmatch(r"status --max-age (\d+)h --alert", " ".join(pod["containers"][0]["args"]))
     assert age
     assert {name for name, rule in ALERTS.items() if f"> {age[1]} * 3600" in rule["expr"]} == OVERDUE
     assert {name for name, rule in ALERTS.items() if "* 3600" in rule["expr"]} == OVERDUE

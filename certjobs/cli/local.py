@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from certjobs.cli.options import ADMIN_EXITS, Debug
+from certjobs.errors import ConfigurationError
 
 
 def register(app: typer.Typer) -> None:
@@ -25,8 +26,11 @@ def demo(debug: Debug = False) -> None:  # noqa: ARG001 - read by main
     Example:
       certjobs demo
     """
-    from certjobs.local import demo as demonstration
-
+    try:
+        from certjobs.local import demo as demonstration
+    except ImportError as exc:
+        msg = "The demo is not installed."
+        raise ConfigurationError(msg, hint="Install it with `pip install 'certjobs[local]'`.") from exc
     raise typer.Exit(demonstration.run())
 
 

@@ -25,7 +25,7 @@ from certjobs.errors import EXITS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-PAGE = Path(__file__).with_name("certjobs.1")
+PAGE = Path(__file__).parents[1] / "docs" / "man" / "certjobs.1"
 SHARED_BY = 8  # an option that so many commands have is described once
 WIDTH = 66  # of an example: what an indented line of 80 columns holds
 SPOKEN = re.compile(r"`([^`]+)`|(--[a-z][a-z-]*|\bCERTJOBS_[A-Z_]+(?:=\w+)?)")
@@ -63,7 +63,7 @@ FILES = {
 SEE_ALSO = ("crontab(5)", "psql(1)", "systemd.exec(5)", "systemd.timer(5)")
 DOCUMENTS = """\
 The sources hold README.md, which tells the rules, and in docs/ install.md (systemd and cron), kubernetes.md, \
-runbook.md (what to do when it goes wrong), privacy.md and coordinators.md."""
+image.md, access.md (who may do what), runbook.md (what to do when it goes wrong), privacy.md and coordinators.md."""
 
 
 @dataclass(frozen=True, slots=True)
