@@ -51,8 +51,11 @@ def _check_database_url(value: SecretStr) -> SecretStr:
 
 
 def _check_webhook_url(value: SecretStr) -> SecretStr:
-    """Insist on TLS unless the receiver is on this machine."""
-    parts = urlsplit(value.get_secret_value().strip())
+    """Insist on TLS unless the receiver is on this machine. Never repeat the address: its path is a password."""
+    try:
+        parts = urlsplit(value.get_secret_value().strip())
+    except ValueError:  # its words quote the address
+        parts = urlsplit("")
     loopback = parts.hostname in LOOPBACK_HOSTS
     if not parts.hostname or parts.scheme not in (("http", "https") if loopback else ("https",)):
         msg = "must be an https:// address (http:// only on this machine)"

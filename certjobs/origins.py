@@ -29,6 +29,8 @@ _ADDRESS = re.compile(
 _ADDRESSES = frozenset({"dataverse_url", "dataverse_authority", "public_site_url"})
 _DATABASES = frozenset({"database_url", "lock_database_url"})
 _PEOPLE = frozenset({"mail_from", "mail_reply_to", "redirect_all_to", "smtp_username"})
+_LISTS = frozenset({"thresholds", "quiet_hours", "send_days"})
+_LIST = re.compile(r"(?:\d{1,4}|mon|tue|wed|thu|fri|sat|sun|[\s,:-])*", re.IGNORECASE)
 _NEVER_SHOWN = frozenset({"actor"})  # it may be somebody's name
 
 
@@ -232,6 +234,8 @@ def shown(name: str, value: Any) -> str:
         return f"{place}/ {_redacted(text)}" if place else _redacted(text)
     if name in _ADDRESSES:
         return " ".join(_address(each, path=True) or _redacted(each) for each in re.split(r"[\s,]+", text.strip()))
+    if name in _LISTS and not _LIST.fullmatch(text):
+        return _redacted(text)  # it means nothing, and may be a secret in the wrong file
     return f"(an address at {text.rpartition('@')[2].rstrip('>')})" if name in _PEOPLE and "@" in text else text
 
 

@@ -9,8 +9,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,9 +23,10 @@ from certjobs.cli import main
 from certjobs.db import engine as db_engine
 from certjobs.db import schema
 from certjobs.local import postgres
+from tests import canaries, leaks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = "certjobs_template"
@@ -43,6 +44,39 @@ settings.register_profile(
 settings.load_profile("certjobs")
 
 
+def pytest_configure() -> None:
+    """Look for leaking secrets from the beginning."""
+    canaries.begin()
+    leaks.install()
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing behind."""
+    canaries.end()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """At the end of a test, its fixtures torn down, let it fail if a secret was found where it should not be."""
+    report = yield
+    if call.when != "teardown":
+        return report
+    for name, text in report.sections:
+        canaries.look(name, text)
+    directory = getattr(item, "funcargs", {}).get("tmp_path")
+    if directory is not None:
+        canaries.look_at_files(directory)
+    found = canaries.taken()
+    if found and report.passed:
+        report.outcome = "failed"
+        report.longrepr = "\n".join(found)
+    elif found:
+        report.sections.append(("secrets", "\n".join(found)))
+    return report
+
+
 @dataclass(frozen=True)
 class Result:
     """What a command returned and printed."""
@@ -50,6 +84,9 @@ class Result:
     exit_code: int
     stdout: str
     stderr: str
+
+    def __post_init__(self) -> None:
+        leaks.look_at_output(self.stdout, self.stderr)
 
     def json(self) -> Any:
         """Return the one JSON document on stdout."""
@@ -61,6 +98,8 @@ class Cluster:
     """An embedded server; ``url`` gives a database's address for its owner, a superuser, or for another login."""
 
     address: str
+    log: leaks.ServerLog | None = None
+    _kept: list[psycopg.Connection[Any]] = field(default_factory=list)
 
     def url(self, database: str, login: str = "postgres") -> str:
         """Return the address of a database for a login."""
@@ -73,8 +112,20 @@ class Cluster:
 
     def execute(self, statement: str) -> None:
         """Run one statement outside of any test database."""
-        with psycopg.connect(self.address, autocommit=True) as connection:
-            connection.execute(statement)
+        if not self._kept or self._kept[-1].closed:
+            self._kept.append(psycopg.connect(self.address, autocommit=True))
+        self._kept[-1].execute(statement)
+
+    def look_at_log(self) -> None:
+        """Look at what the server has written down since."""
+        if self.log is not None:
+            self.log.look()
+
+    def close(self) -> None:
+        """End the session that this keeps."""
+        for connection in self._kept:
+            connection.close()
+        self.look_at_log()
 
 
 @dataclass(frozen=True)
@@ -130,15 +181,20 @@ def cluster() -> Iterator[Cluster]:
     """Start this test process's own server, with a migrated template database and the job's login."""
     directory = Path(tempfile.mkdtemp(prefix="certjobs-test-"))
     try:
-        with postgres.server(directory) as address:
-            found = Cluster(address)
+        with ExitStack() as stack:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("CERTJOBS_SMTP_PASSWORD", canaries.canary("smtp"))  # which the server must not get
+                address = stack.enter_context(postgres.server(directory))
+            found = Cluster(address, leaks.ServerLog(directory / "postgres" / "log"))
             for parameter in ("fsync", "synchronous_commit", "full_page_writes"):
                 found.execute(f"ALTER SYSTEM SET {parameter} = off")
+            found.execute("ALTER SYSTEM SET log_statement = 'all'")  # with their parameters
             found.execute("SELECT pg_reload_conf()")
             found.execute(f"CREATE DATABASE {TEMPLATE}")
             migrate(found.url(TEMPLATE))
             found.let_in()
             yield found
+            found.close()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -172,8 +228,12 @@ def _database(cluster: Cluster, template: str) -> Iterator[TestDatabase]:
     cluster.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log")
     try:
         yield TestDatabase(name, cluster)
+        unlogged = "-c log_statement=none"  # what is looked for would be found in the log
+        with psycopg.connect(cluster.url(name), autocommit=True, options=unlogged) as connection:
+            leaks.look_at_rows(connection)
     finally:
         cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        cluster.look_at_log()
 
 
 @pytest.fixture
@@ -214,7 +274,11 @@ class Certjobs:
                 patch.setenv(name, value)
             patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
             with redirect_stdout(out), redirect_stderr(err):
-                exit_code = main(list(argv))
+                try:
+                    exit_code = main(list(argv))
+                except Exception as error:
+                    leaks.look_at_traceback(error)
+                    raise
             printed = []
             for stream in (out, err):
                 stream.flush()

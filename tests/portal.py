@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from certjobs.local.simulator.clock import SetClock
 from certjobs.local.simulator.server import Settings, Simulator, simulator
+from tests.canaries import stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +51,7 @@ def running(directory: Path, monkeypatch: pytest.MonkeyPatch, **settings: object
     """Run a portal whose clock moves when a run of this process rests, which takes no time."""
     clock = SetClock()
     with simulator(Settings(**settings), clock=clock) as found:  # type: ignore[arg-type] # as Settings takes them
-        portal = Portal(found, found.environment(directory / "secret", directory / "ca.pem"), clock)
+        portal = Portal(found, found.environment(stored(directory / "secret"), directory / "ca.pem"), clock)
 
         def sleep(_clock: object, seconds: float, _until: object) -> None:
             portal.rests.append(seconds)

@@ -11,6 +11,7 @@ import pytest
 from certjobs.domain.coverage import NIGHTLY
 from certjobs.domain.outcome import Outcome
 from certjobs.errors import ExitCode
+from tests.canaries import canary
 from tests.children.helpers import dump, last_run, load, register
 from tests.children.scripted import Reply, scripted
 from tests.children.servers import Webhook, unused_port, webhook
@@ -241,7 +242,10 @@ def test_a_night_tells_once_of_what_two_steps_meet(certjobs: Certjobs, database:
     """Rejected credentials are told of by one step each night, not by every step, and their end by that step alone."""
     load(certjobs, Mentor("A", 100))
     portal.knows("A")
-    wrong = {"CERTJOBS_DATAVERSE_CLIENT_SECRET": "another", "CERTJOBS_DATAVERSE_CLIENT_SECRET_FILE": ""}
+    wrong = {
+        "CERTJOBS_DATAVERSE_CLIENT_SECRET": canary("client", "another"),
+        "CERTJOBS_DATAVERSE_CLIENT_SECRET_FILE": "",
+    }
     with webhook() as hook:
         for day in (0, 1):
             nightly(certjobs, database, portal, day=day, exit_code=77, env=wrong | hook.env)

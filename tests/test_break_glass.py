@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from certjobs.domain.credentials import NAMES, TEMPLATE, Credentials, parse
 from certjobs.errors import InputRejected
 from certjobs.local.simulator.server import CLIENT_ID, SECRET, TENANT
+from tests.canaries import canary, store, stored
 from tests.children.helpers import CONSOLE, dump, last_run, load, locks, runs
 from tests.children.processes import eventually, stuck_in_its_first_send
 from tests.children.servers import SECRET_PATH, unused_port, webhook
@@ -40,8 +41,9 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.children.plugin"]
 
-ENDED = "the-stored-one-has-ended"
-NOTE = "sticky-note-8Q~of.nobody"
+ENDED = canary("client", "ended")
+NOTE = canary("client", "8Q~of.nobody")
+OTHER = canary("client", "hunter2")
 WHY = "the secret ended, a new one by phone"
 SURE = ("--yes", "--reason", WHY)
 LINES = f"client_secret = {NOTE}\n"
@@ -63,6 +65,7 @@ class Emergency:
         path = self.path / "note.txt"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         path.chmod(mode)
+        stored(path)
         return str(path)
 
     def sync(self, *options: str, env: Mapping[str, str] | None = None, stdin: bytes = b"") -> Result:
@@ -106,7 +109,7 @@ def emergency(
         authority, client_id = portal.simulator.authority, portal.simulator.settings.client_id
         authority.add_secret(client_id, NOTE)
         authority.remove_secret(client_id, SECRET)
-        Path(portal.env["CERTJOBS_DATAVERSE_CLIENT_SECRET_FILE"]).write_text(ENDED)
+        store(Path(portal.env["CERTJOBS_DATAVERSE_CLIENT_SECRET_FILE"]), ENDED)
         yield Emergency(certjobs, database, portal, portal.env, tmp_path, refs)
 
 
@@ -199,15 +202,15 @@ BAD = {
     "too large": Bad(f"{LINES}#{'x' * 70_000}".encode()),
     "not UTF-8": Bad(LINES.encode() + b"# \xff\n"),
     "in UTF-16": Bad(LINES.encode("utf-16")),
-    "an unknown name": Bad(f"{LINES}passphrase = hunter2-of-nobody\n".encode()),
-    "no setting": Bad(f"{LINES}hunter2-of-nobody\n".encode()),
-    "the same twice": Bad(f"{LINES}CLIENT_SECRET = hunter2-of-nobody\n".encode()),
-    "two words": Bad(b"hunter2-of-nobody 8Q~of.nobody\n"),
-    "quoted by a word processor": Bad("client_secret = \u201chunter2-of-nobody\u201d".encode()),
+    "an unknown name": Bad(f"{LINES}passphrase = {OTHER}\n".encode()),
+    "no setting": Bad(f"{LINES}{OTHER}\n".encode()),
+    "the same twice": Bad(f"{LINES}CLIENT_SECRET = {OTHER}\n".encode()),
+    "two words": Bad(f"{OTHER} 8Q~of.nobody\n".encode()),
+    "quoted by a word processor": Bad(f"client_secret = \u201c{OTHER}\u201d".encode()),
     "empty": Bad(b""),
-    "only comments": Bad(b"# hunter2-of-nobody\n"),
+    "only comments": Bad(f"# {OTHER}\n".encode()),
     "no value": Bad(b"client_secret =\n"),
-    "no secret": Bad(b"client_id = hunter2-of-nobody\n"),
+    "no secret": Bad(f"client_id = {OTHER}\n".encode()),
 }
 
 
@@ -255,7 +258,7 @@ def test_standard_input_that_is_no_use(emergency: Emergency, content: bytes) -> 
 def test_a_secret_in_the_wrong_line(emergency: Emergency, name: str, debug: tuple[str, ...]) -> None:
     """A secret pasted where something else belongs is not repeated by whatever is said of it."""
     with emergency.unmoved():
-        result = emergency.sync(emergency.file(f"client_secret = hunter2\n{name} = {NOTE}\n"), *SURE, *debug)
+        result = emergency.sync(emergency.file(f"client_secret = {OTHER}\n{name} = {NOTE}\n"), *SURE, *debug)
     assert result.exit_code in (65, 69, 77, 78), result
 
 
@@ -344,7 +347,7 @@ def test_what_is_said_when_the_stored_ones_are_wrong(emergency: Emergency) -> No
 
 def test_what_is_said_when_the_stored_ones_are_fine(emergency: Emergency) -> None:
     """Where the portal accepts the stored ones nothing has to be rotated; without a file none is to be deleted."""
-    Path(emergency.env["CERTJOBS_DATAVERSE_CLIENT_SECRET_FILE"]).write_text(NOTE)
+    store(Path(emergency.env["CERTJOBS_DATAVERSE_CLIENT_SECRET_FILE"]), NOTE)
     said = emergency.sync("-", *SURE, stdin=NOTE.encode()).stderr
     assert "nothing has to be rotated" in said
     assert "Store the new secret" not in said

@@ -9,13 +9,14 @@ import pytest
 from certjobs import config
 from certjobs.db.engine import database_url
 from certjobs.errors import ConfigurationError
+from tests.canaries import canary
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.conftest import Certjobs
 
-SECRET = "s3cr3t-of-the-test"
+SECRET = canary("database", "s3cr3t")
 
 
 def url_of(settings: config.Settings) -> str | None:

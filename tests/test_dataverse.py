@@ -30,6 +30,7 @@ from certjobs.adapters.dataverse.auth import GRACE, ClientSecretTokens
 from certjobs.adapters.dataverse.client import LONGEST_RESTS, NOT_IN_A_KEY, DataversePortal
 from certjobs.errors import CertjobsError, ConfigurationError, CredentialsRejected, Terminated, Unavailable
 from certjobs.ports import Answer, ListedPage, ListingChange, ListingResult
+from tests.canaries import canary
 from tests.children.scripted import (
     TOKEN,
     Reply,
@@ -51,7 +52,8 @@ if TYPE_CHECKING:
     from certjobs.ports import ListingPortal
 
 START = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
-SECRET = "Zm9ydHJvbGln~geheim+/&="
+SECRET = canary("client", "Zm9y~+/&=")
+OLD = canary("client", "old")
 TENANT, APP = "11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-000000000000"
 ROOT = "/api/data/v9.2/"
 WHO = answer(200, {"BusinessUnitId": "b", "UserId": "u", "OrganizationId": "o"}, x_ms_dop_hint="4")
@@ -244,7 +246,8 @@ def test_02_a_rejection_is_remembered_for_a_minute() -> None:
 
 def test_03_the_secret_is_read_again() -> None:
     """Each request for a token reads the secret anew, so that one that was rotated works without a restart."""
-    secrets = iter(["first", "second", "third", "third"])
+    known = [canary("client", each) for each in ("first", "second", "third")]
+    secrets = iter([*known, known[-1]])
     when = Time()
 
     def grant(request: Request, number: int) -> Reply:
@@ -256,13 +259,13 @@ def test_03_the_secret_is_read_again() -> None:
         when.moment += timedelta(hours=2)
         rejected(provider.token)
         assert provider.token() == f"{TOKEN}-3"
-    assert [request.form["client_secret"] for request in service.token_requests] == [["first"], ["second"], ["third"]]
+    assert [request.form["client_secret"] for request in service.token_requests] == [[each] for each in known]
 
 
 def test_03_grace_for_a_secret_that_has_just_changed() -> None:
     """A secret that differs from the one rejected is given some seconds to become known, and then works."""
-    when, secret = Time(), iter([SECRET + "old", *[SECRET] * 20])
-    answers = {SECRET + "old": 0, SECRET: 0}
+    when, secret = Time(), iter([OLD, *[SECRET] * 20])
+    answers = {OLD: 0, SECRET: 0}
 
     def grant(request: Request, number: int) -> Reply:
         (sent,) = request.form["client_secret"]
@@ -271,13 +274,13 @@ def test_03_grace_for_a_secret_that_has_just_changed() -> None:
 
     with scripted(grant=grant) as service:
         assert tokens(service, when, secret=lambda: next(secret)).token() == f"{TOKEN}-4"
-    assert answers == {SECRET + "old": 1, SECRET: 3}
+    assert answers == {OLD: 1, SECRET: 3}
     assert when.slept == list(GRACE[:3])
 
 
 def test_03_grace_is_bounded_and_for_changed_secrets_only() -> None:
     """A new secret that never works is given up after twenty seconds; one that did not change is at once."""
-    when, secret = Time(), iter(["old", *[SECRET] * 20])
+    when, secret = Time(), iter([OLD, *[SECRET] * 20])
     with scripted(grant=lambda _request, _number: refusal(401, "invalid_client", 7000215)) as service:
         rejected(tokens(service, when, secret=lambda: next(secret)).token)
         assert len(service.token_requests) == len(GRACE) + 1
@@ -290,10 +293,10 @@ def test_03_grace_is_bounded_and_for_changed_secrets_only() -> None:
 
 def test_03_grace_where_the_old_secret_had_worked() -> None:
     """A secret that replaces one that worked gets the same grace; an expired one, or one of another app, gets none."""
-    when, secret, refusals = Time(), ["old"], [7000215, 7000222]
+    when, secret, refusals = Time(), [OLD], [7000215, 7000222]
 
     def grant(request: Request, number: int) -> Reply:
-        sent = request.form["client_secret"] == ["old"]
+        sent = request.form["client_secret"] == [OLD]
         return granted(request, number) if sent else refusal(401, "invalid_client", refusals.pop(0))
 
     with scripted(grant=grant) as service:

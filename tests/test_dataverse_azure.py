@@ -15,6 +15,7 @@ import trustme
 from certjobs import logs
 from certjobs.adapters.dataverse.azure import AzureTokens
 from certjobs.errors import CertjobsError, ConfigurationError, CredentialsRejected, Unavailable
+from tests.canaries import canary, store, stored
 from tests.children.scripted import TOKEN, Reply, Request, Scripted, answer, granted, refusal, scripted
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 pytest.importorskip("azure.identity")
 
 TENANT, APP = "11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-000000000000"
-ASSERTION = "geheim.federated.token"
+ASSERTION = canary("assertion", "federated.token")
 
 
 class Clock:
@@ -47,7 +48,7 @@ class Setting:
         issued = authority.issue_cert("certjobs.example.org", key_type=trustme.KeyType.RSA)
         issued.private_key_and_cert_chain_pem.write_to_path(str(self.certificate))
         self.token_file = directory / "token"
-        self.token_file.write_text(f"{ASSERTION}-1\n")
+        store(self.token_file, f"{ASSERTION}-1\n")
 
     def tokens(self, service: Scripted, *, federated: bool, **kwargs: Any) -> AzureTokens:
         file = {"federated_token_file": self.token_file} if federated else {"certificate_file": self.certificate}
@@ -96,7 +97,7 @@ def test_a_token_without_a_secret(setting: Setting, federated: bool) -> None:
         assert provider.renew(f"{TOKEN}-1") == f"{TOKEN}-2"
         assert provider.renew(f"{TOKEN}-1") == f"{TOKEN}-2"
         clock.moment += timedelta(minutes=56)
-        setting.token_file.write_text(f"{ASSERTION}-2")
+        store(setting.token_file, f"{ASSERTION}-2")
         assert provider.token() == f"{TOKEN}-3"
     forms = [request.form for request in service.token_requests]
     for form in forms:
@@ -160,7 +161,7 @@ def test_a_file_that_cannot_be_used(setting: Setting, content: bytes | None) -> 
         if content is None:
             file.unlink()
         else:
-            file.write_bytes(content)
+            stored(file).write_bytes(content)
     with scripted(discovery, tls=setting.tls) as service:
         for federated in (False, True):
             if federated and content in (b"", b"-----BEGIN CERTIFICATE-----\ngeheim\n"):

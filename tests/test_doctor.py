@@ -14,6 +14,7 @@ import trustme
 
 from certjobs.db.diagnosis import JOB_ROLE, Diagnosis, needed
 from certjobs.origins import database_shown
+from tests.canaries import canary, store
 from tests.children.helpers import NIGHT, dump, load
 from tests.children.processes import eventually
 from tests.children.servers import database_that_rejects_passwords, unused_port, webhook
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from tests.portal import Portal
 
 NIGHTLY = ("expiry-check", "remind", "sync", "reconcile")
-SECRET = "geheim-8c1f-blåbær"
+SECRET = canary("smtp", "8c1f-blåbær")
+NAME = "Hilde Tiurleikåsen"
 NEEDS_DATABASE = "needs the database"
 WHSEC = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldY"
 
@@ -116,14 +118,16 @@ def test_a_check_that_breaks_stops_no_other(certjobs: Certjobs, monkeypatch: pyt
     """An error that nobody expected is one failed line, without the error's own words; --debug shows its traceback."""
 
     def breaks(_self: Diagnosis) -> None:
-        raise RuntimeError(SECRET)
+        raise RuntimeError(*words)
 
+    words = [SECRET]
     whole = examine(certjobs)
     monkeypatch.setattr(Diagnosis, "lacking", breaks)
     found = examine(certjobs)
     assert "RuntimeError" in found.failed("database.privileges", 1)["found"]
     assert set(found.checks) == set(whole.checks)
     assert SECRET not in found.result.stdout + found.result.stderr
+    words.clear()
     assert "RuntimeError" in certjobs("doctor", "--debug").stderr
 
 
@@ -135,7 +139,7 @@ def test_where_each_setting_comes_from(certjobs: Certjobs, tmp_path: Path) -> No
     (tmp_path / "host").write_text("smtp.example.org\n")
     mounted = tmp_path / "mounted"
     mounted.mkdir()
-    (mounted / "smtp_password").write_text(SECRET)
+    store(mounted / "smtp_password", SECRET)
     (mounted / "mail_from").write_text("Mentors <mentors@example.org>")
     env = {
         "CERTJOBS_THRESHOLDS": "60,30",
@@ -169,11 +173,12 @@ def test_no_secret_is_shown(certjobs: Certjobs, database: TestDatabase, options:
         "CERTJOBS_DATAVERSE_CLIENT_ID": "c",
         "CERTJOBS_DATAVERSE_CLIENT_SECRET": SECRET,
         "CERTJOBS_PUBLIC_SITE_URL": f"https://user:{SECRET}@site.example.org/?token={SECRET}",
-        "CERTJOBS_ACTOR": SECRET,
+        "CERTJOBS_ACTOR": NAME,
         "CERTJOBS_SECRT": SECRET,
     }
     result = certjobs("doctor", *options, url=database.url, env=env)
     assert result.exit_code != 0
+    assert NAME not in result.stdout + result.stderr
     assert SECRET not in result.stdout + result.stderr
     assert SECRET[:6] not in result.stdout + result.stderr
 
@@ -203,8 +208,8 @@ def test_an_address_is_shown_only_where_its_password_is_surely_left_out(address:
 
 def test_unknown_names_are_warned_of(certjobs: Certjobs, tmp_path: Path) -> None:
     """A variable, or a mounted file, that is almost a setting is a warning with the name that may be meant."""
-    (tmp_path / "smtp-passwd").write_text(SECRET)
-    (tmp_path / "tls.crt").write_text(SECRET)
+    store(tmp_path / "smtp-passwd", SECRET)
+    store(tmp_path / "tls.crt", SECRET)
     env = {"CERTJOBS_THRESHOLD": "1", "CERTJOBS_XYZZY": "1", "CERTJOBS_SECRETS_DIR": str(tmp_path)}
     found = examine(certjobs, env=env)
     assert "CERTJOBS_THRESHOLDS" in found.warns("settings.CERTJOBS_THRESHOLD")["mend"]
@@ -260,7 +265,7 @@ def test_a_wrong_address_of_the_database_skips_what_needs_it(certjobs: Certjobs,
 
 def test_an_address_that_would_be_read_on_the_way_is_refused(certjobs: Certjobs) -> None:
     """An address off this machine that asks for no TLS fails before anything is sent there."""
-    found = examine(certjobs, url="postgresql://u:p@db.example.org/mentors?sslmode=disable")
+    found = examine(certjobs, url=f"postgresql://u:{SECRET}@db.example.org/mentors?sslmode=disable")
     assert "sslmode=disable" in found.failed("database.reachable", 78)["found"]
 
 
@@ -269,7 +274,7 @@ def test_an_address_that_would_be_read_on_the_way_is_refused(certjobs: Certjobs)
 
 def test_a_database_that_is_down_is_one_failure(certjobs: Certjobs) -> None:
     """Where nothing listens, one line fails with 69, and everything that needs the database is skipped."""
-    found = examine(certjobs, url=f"postgresql://user:p@127.0.0.1:{unused_port()}/mentors")
+    found = examine(certjobs, url=f"postgresql://user:{SECRET}@127.0.0.1:{unused_port()}/mentors")
     found.failed("database.reachable", 69)
     skipped = {name for name, each in found.checks.items() if each["found"] == NEEDS_DATABASE}
     assert {"database.schema", "database.privileges", "runs.locks", "runs.sync", "runs.approvals"} <= skipped
@@ -278,7 +283,7 @@ def test_a_database_that_is_down_is_one_failure(certjobs: Certjobs) -> None:
 def test_a_wrong_password_is_77(certjobs: Certjobs) -> None:
     """A database that rejects the password is told from one that is away."""
     with database_that_rejects_passwords() as place:
-        examine(certjobs, url=f"postgresql://jobs:wrong@{place}/mentors").failed("database.reachable", 77)
+        examine(certjobs, url=f"postgresql://jobs:{SECRET}@{place}/mentors").failed("database.reachable", 77)
 
 
 def test_a_schema_that_is_behind(certjobs: Certjobs, database: TestDatabase) -> None:
@@ -504,7 +509,7 @@ def test_without_a_portal_it_says_how_much_waits(certjobs: Certjobs, database: T
 
 def test_the_portals_faults(certjobs: Certjobs, portal: Portal, tmp_path: Path) -> None:
     """A wrong secret is 77, a wrong table 78, a port that is closed 69, and each line says what to correct."""
-    (tmp_path / "wrong").write_text("not-the-secret")
+    store(tmp_path / "wrong", canary("client", "wrong"))
     wrong_secret = portal.env | {"CERTJOBS_DATAVERSE_CLIENT_SECRET_FILE": str(tmp_path / "wrong")}
     examine(certjobs, env=wrong_secret).failed("portal.accepts_us", 77)
     wrong_table = examine(certjobs, env=portal.env | {"CERTJOBS_DATAVERSE_TABLE": "persons"})
@@ -569,7 +574,9 @@ def test_the_mail_server(certjobs: Certjobs, tls: ssl.SSLContext) -> None:
     """It logs in by STARTTLS and sends no mail; a wrong password is 77, a closed port 69, no STARTTLS 78."""
     with mailroom(tls_context=tls, require_starttls=True, authenticator=knows_us, auth_required=True) as room:
         assert examine(certjobs, env=email(room.port))["notifier.channel"]["status"] == "ok"
-        examine(certjobs, env=email(room.port, CERTJOBS_SMTP_PASSWORD="wrong")).failed("notifier.channel", 77)
+        examine(certjobs, env=email(room.port, CERTJOBS_SMTP_PASSWORD=canary("smtp", "wrong"))).failed(
+            "notifier.channel", 77
+        )
         assert room.envelopes == []
         assert room.connections == 2
     examine(certjobs, env=email(unused_port())).failed("notifier.channel", 69)
@@ -592,13 +599,13 @@ def test_webhooks_are_connected_to_and_nothing_is_posted(certjobs: Certjobs, whi
         "notifier.alerts": {"CERTJOBS_ALERT_WEBHOOK_URL": ""},
     }[which]
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}/hook"
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/{canary('alert')}"
         found = examine(certjobs, env={name: value or url for name, value in settings.items()})
         assert found[which]["status"] == "ok"
         connection, _ = listening.accept()
         with connection:
             assert connection.recv(1) == b""
-    gone = f"http://127.0.0.1:{unused_port()}/hook"
+    gone = f"http://127.0.0.1:{unused_port()}/{canary('alert')}"
     examine(certjobs, env={name: value or gone for name, value in settings.items()}).failed(which, 69)
 
 
@@ -614,7 +621,7 @@ def test_a_webhooks_certificate_is_looked_at(certjobs: Certjobs) -> None:
 
         thread = threading.Thread(target=handshake)
         thread.start()
-        env = {"CERTJOBS_ALERT_WEBHOOK_URL": f"https://localhost:{listening.getsockname()[1]}/hook"}
+        env = {"CERTJOBS_ALERT_WEBHOOK_URL": f"https://localhost:{listening.getsockname()[1]}/{canary('alert')}"}
         found = examine(certjobs, env=env).failed("notifier.alerts", 69)
         thread.join(10)
     assert "certificate is not trusted" in found["found"]

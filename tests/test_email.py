@@ -39,6 +39,7 @@ from certjobs.errors import (
     RateLimited,
 )
 from certjobs.ports import Message, Notice
+from tests.canaries import canary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 TODAY = date(2026, 11, 22)
 NOW = datetime(2026, 11, 22, 5, 30, tzinfo=UTC)
 FROM = "Likepersoner i Prøveby <likepersoner@example.org>"
-USER, PASSWORD = "innsender", "hemmelig-blåbær-41"
+USER, PASSWORD = "innsender", canary("smtp", "blåbær-41")
 KARI = "kari@example.org"
 
 
@@ -233,7 +234,7 @@ def test_tls_from_the_first_byte_and_login_by_login(tls: ssl.SSLContext) -> None
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
 def test_a_rejected_login_says_so_and_never_the_password(tls: ssl.SSLContext, mechanism: str) -> None:
     """A wrong password is CredentialsRejected, and stands in no text of the error or of the server's settings."""
-    wrong = "feil-tyttebær-42"
+    wrong = canary("smtp", "tyttebær-42")
     exclude = ["LOGIN" if mechanism == "PLAIN" else "PLAIN"]
     with mailroom(tls_context=tls, authenticator=knows_us, auth_exclude_mechanism=exclude) as room:
         channel = notifier(room.port, "starttls", username=USER, password=wrong)

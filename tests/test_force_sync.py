@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from certjobs.jobs import force_sync as job
+from tests.canaries import canary, store
 from tests.children.helpers import dump, last_run, load
 from tests.portal import Portal, running
 from tests.roster import KARI, OLA, Mentor
@@ -501,8 +502,7 @@ def test_no_portal(certjobs: Certjobs, roster: TestDatabase, portal: Portal) -> 
 
 def test_credentials_come_first(certjobs: Certjobs, roster: TestDatabase, portal: Portal, tmp_path: Path) -> None:
     """With a wrong secret nothing is queued and the exit code is 77."""
-    wrong = tmp_path / "wrong"
-    wrong.write_text("quite-a-wrong-one")
+    wrong = store(tmp_path / "wrong", canary("client", "wrong"))
     force(certjobs, roster, portal, "V", exit_code=77, env={"CERTJOBS_DATAVERSE_CLIENT_SECRET_FILE": str(wrong)})
     assert (queue(roster), portal.changes()) == ([], 0)
 

@@ -17,6 +17,7 @@ from certjobs.adapters.alerts import WebhookAlerter
 from certjobs.domain.outcome import Outcome
 from certjobs.errors import ExitCode, InputRejected, Unavailable
 from certjobs.ports import Alert
+from tests.canaries import canary
 from tests.children.helpers import (
     CONSOLE,
     NIGHT,
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.children.plugin"]
 
-PASSWORD = "pass-7QmZ"
+PASSWORD = canary("database", "7QmZ")
 PRIVATE = ("Kari", "Ola", "Eksempel", "example.org", "Mentor A", "Mentor B", "Mentor C", PASSWORD, SECRET_PATH)
 THREE = (Mentor("A", -3), Mentor("B", -2, KARI), Mentor("C", -1, f"{KARI}|{OLA}"))
 
@@ -87,7 +88,7 @@ def refuse(database: TestDatabase, table: str, event: str, *, when: str = "true"
     """Let the database refuse a change of a table, quoting people's names as PostgreSQL quotes rows."""
     database.execute(
         "CREATE FUNCTION test_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-        f" RAISE EXCEPTION 'Mentor A, {KARI}, {PASSWORD}'; END $$"
+        f" RAISE EXCEPTION 'Mentor A, {KARI}'; END $$"
     )
     database.execute(
         f"CREATE TRIGGER test_refuse BEFORE {event} ON {table} FOR EACH ROW WHEN ({when})"

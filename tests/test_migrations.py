@@ -289,7 +289,9 @@ def fresh_cluster() -> Iterator[Cluster]:
     directory = Path(tempfile.mkdtemp(prefix="certjobs-test-"))
     try:
         with postgres.server(directory) as address:
-            yield Cluster(address)
+            found = Cluster(address)
+            yield found
+            found.close()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.canaries import canary
 from tests.children.helpers import last_run, load, log_lines, runs
 from tests.children.servers import webhook
 from tests.portal import Portal, running
@@ -121,7 +122,7 @@ def test_a_step_that_fails_stops_no_other(certjobs: Certjobs, database: TestData
     """Where the website does not accept us, mentors are paused and coordinators told all the same; people hear once."""
     load(certjobs, Mentor("X", -1), Mentor("R", 7))
     portal.knows("X", "R")
-    wrong = portal.env | {"CERTJOBS_DATAVERSE_CLIENT_SECRET": "another"}
+    wrong = portal.env | {"CERTJOBS_DATAVERSE_CLIENT_SECRET": canary("client", "another")}
     wrong.pop("CERTJOBS_DATAVERSE_CLIENT_SECRET_FILE", None)
     with webhook() as hook:
         portal.env.clear()

@@ -15,6 +15,7 @@ from certjobs import __version__, bootstrap
 from certjobs.cli import output
 from certjobs.domain.outcome import Outcome
 from certjobs.errors import ExitCode
+from tests.canaries import canary
 from tests.children.helpers import NIGHT, last_run, load, log_lines, register, runs
 from tests.children.scripted import Reply, Scripted, scripted
 from tests.children.servers import unused_port
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from certjobs.jobs.context import JobContext
     from tests.conftest import Certjobs, TestDatabase
 
-KEY = "geheim-5d2e"
-PASSWORD = "pass-7QmZ"
+KEY = canary("ping", "5d2e")
+PASSWORD = canary("database", "7QmZ")
 STEPS = ("expiry-check", "remind", "sync", "reconcile")
 
 

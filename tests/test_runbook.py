@@ -17,6 +17,7 @@ import pytest
 
 from certjobs.errors import DeliveryRefused, DeliveryUnknown
 from certjobs.local.simulator.server import CLIENT_ID, SECRET
+from tests.canaries import canary, store, stored
 from tests.children.helpers import CONSOLE, locks, nobody_connected, statuses
 from tests.conftest import ROOT, Certjobs, Cluster, Result, TestDatabase
 from tests.portal import Portal, running
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TEXT = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
-NEW_SECRET = "sticky-note-8Q~of.nobody"
+NEW_SECRET = canary("client", "8Q~of.nobody")
 SHIFT = (datetime.now(ZoneInfo("Europe/Oslo")).date() - TODAY).days  # the runbook's commands know no --as-of
 PRINTED = {  # what the placeholders stand for in what a command printed
     "HASH": r"certjobs approve ([0-9a-f]{8,})",
@@ -165,7 +166,7 @@ def rotate(world: World) -> None:
     refs = world.people(100, 100, listed=False)
     world.secret_ends()
     world.now("sync", exit_code=77)
-    Path(world.portal.env["CERTJOBS_DATAVERSE_CLIENT_SECRET_FILE"]).write_text(NEW_SECRET)
+    store(Path(world.portal.env["CERTJOBS_DATAVERSE_CLIENT_SECRET_FILE"]), NEW_SECRET)
     world.run("sync --dry-run")
     assert world.portal.listed() == []
     world.run("sync")
@@ -202,6 +203,7 @@ def break_glass(world: World) -> None:
     refs += world.people(100, listed=False)
     template = world.run("sync --credentials-template").stdout
     world.given["FILE"] = world.file(f"{template}\nclient_secret = {NEW_SECRET}\n".encode(), "note")
+    stored(Path(world.given["FILE"]))
     world.run("sync --credentials FILE")
     assert world.portal.listed() == refs
     assert "a new one by phone" in world.run("runs show").stdout

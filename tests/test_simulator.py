@@ -31,6 +31,7 @@ from certjobs.local.simulator import command
 from certjobs.local.simulator.clock import SetClock
 from certjobs.local.simulator.server import CLIENT_ID, SECRET, TENANT, Settings, Simulator, simulator
 from certjobs.local.simulator.state import Table
+from tests.canaries import canary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Certjobs
 
+STRANGERS, GUESTS = canary("client", "stranger"), canary("client", "guest")
 LISTED = "new_listed"
 KEY = "new_mentorid"
 
@@ -223,11 +225,11 @@ def test_15_two_secrets_at_once_and_a_delay_after_rotation(caller: Caller) -> No
     """A new secret is wrong for some seconds, then both work; an expired one and one removed differ in their number."""
     authority = caller.sim.authority
     authority.propagation = 18.0
-    authority.add_secret(CLIENT_ID, "the-second")
-    assert caller.token("the-second").json()["error_codes"] == [7000215]
+    authority.add_secret(CLIENT_ID, canary("client", "second"))
+    assert caller.token(canary("client", "second")).json()["error_codes"] == [7000215]
     assert caller.token().status_code == 200
     caller.clock.advance(18)
-    assert caller.token("the-second").status_code == caller.token().status_code == 200
+    assert caller.token(canary("client", "second")).status_code == caller.token().status_code == 200
     authority.expire_secret(CLIENT_ID, SECRET)
     assert caller.token().json()["error_codes"] == [7000222]
     authority.remove_secret(CLIENT_ID, SECRET)
@@ -247,9 +249,9 @@ def test_15_a_signed_assertion_in_place_of_a_secret(caller: Caller) -> None:
 
 def test_15_a_client_without_a_user_in_the_environment(caller: Caller) -> None:
     """A token of a client that the environment has no user for opens nothing: 403 with its code."""
-    caller.sim.authority.add_client("stranger", "s")
-    caller.sim.authority.add_client("guest", "g", member=False)
-    token = caller.token("g", client_id="guest").json()["access_token"]
+    caller.sim.authority.add_client("stranger", STRANGERS)
+    caller.sim.authority.add_client("guest", GUESTS, member=False)
+    token = caller.token(GUESTS, client_id="guest").json()["access_token"]
     answer = caller.get("WhoAmI", Authorization=f"Bearer {token}")
     assert (answer.status_code, code(answer)) == (403, "0x80072560")
 
@@ -722,8 +724,8 @@ def test_19_the_limit_on_execution(caller: Caller) -> None:
 def test_19_the_limit_on_concurrency(caller: Caller) -> None:
     """While as many requests are under way as may be, another one is 429; each user has limits of its own."""
     caller.sim.limits.concurrency_limit = 1
-    caller.sim.authority.add_client("other", "secret")
-    other = caller.token("secret", client_id="other").json()["access_token"]
+    caller.sim.authority.add_client("other", canary("client", "other"))
+    other = caller.token(canary("client", "other"), client_id="other").json()["access_token"]
     fault = caller.sim.faults.add("stall", "list")
     with caller.http.stream("GET", caller.url("contacts")) as held:
         assert fault.reached.wait(10)

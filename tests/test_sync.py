@@ -10,6 +10,7 @@ import pytest
 from certjobs.adapters.dataverse import client
 from certjobs.errors import Unavailable
 from certjobs.local.simulator.server import SECRET
+from tests.canaries import canary, store
 from tests.children.helpers import dump, last_run, load
 from tests.portal import Portal, running
 from tests.roster import OLA, TODAY, Mentor, in_days
@@ -418,13 +419,13 @@ def test_a_portal_that_is_away_and_comes_back(certjobs: Certjobs, database: Test
 def test_credentials_rejected(certjobs: Certjobs, database: TestDatabase, portal: Portal, tmp_path: Path) -> None:
     """With a wrong secret nothing is tried: exit 77, nothing claimed, and the secret is said nowhere."""
     ready(certjobs, portal, 2)
-    wrong = tmp_path / "wrong"
-    wrong.write_text("quite-a-wrong-one")
+    secret = canary("client", "wrong")
+    wrong = store(tmp_path / "wrong", secret)
     before = database.all("SELECT * FROM sync_queue ORDER BY id")
     env = {"CERTJOBS_DATAVERSE_CLIENT_SECRET_FILE": str(wrong)}
     result = sync(certjobs, database, portal, exit_code=77, env=env)
     assert "client secret" in result.json()["message"]
-    assert "quite-a-wrong-one" not in result.stdout + result.stderr
+    assert secret not in result.stdout + result.stderr
     assert database.all("SELECT * FROM sync_queue ORDER BY id") == before
     assert portal.changes() == 0
 

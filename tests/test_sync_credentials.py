@@ -17,6 +17,7 @@ import stamina
 
 from certjobs.local.simulator.faults import Faults
 from certjobs.local.simulator.server import SECRET
+from tests.canaries import canary, store
 from tests.children.helpers import dump, nobody_connected, runs
 from tests.children.servers import SECRET_PATH, Webhook, webhook
 from tests.conftest import Result
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Certjobs, CertjobsProcess, TestDatabase
 
-NEW = "another-one-of-nobody"
+NEW = canary("client", "another")
 MENTORS = 40
 BATCH = 5
 SYNC = ("sync", "--json", *AS_OF)
@@ -79,7 +80,7 @@ class Night:
         """Let the mounted file hold another secret, from one moment to the next."""
         path = Path(self.env["CERTJOBS_DATAVERSE_CLIENT_SECRET_FILE"])
         beside = path.with_name("beside")
-        beside.write_text(f"{secret}\n")
+        store(beside, f"{secret}\n")
         beside.replace(path)
 
     def end_old_secret(self) -> None:
@@ -112,7 +113,7 @@ def nights(
 ) -> Iterator[Night]:
     """Give a roster of which nobody is listed yet; afterwards nothing secret may be left anywhere."""
     with webhook() as alerts, ExitStack() as closing:
-        (path / "alerts").write_text(alerts.url)
+        store(path / "alerts", alerts.url)
         env = portal.env | {
             "CERTJOBS_SYNC_BATCH_SIZE": str(BATCH),
             "CERTJOBS_LOG_LEVEL": "debug",
@@ -182,7 +183,7 @@ def test_a_new_secret_that_does_not_work_at_once(
             if number == 3:
                 portal.simulator.authority.propagation = 4.0
                 portal.simulator.authority.add_secret(portal.simulator.settings.client_id, NEW)
-                (tmp_path / "secret").write_text(NEW)
+                store(tmp_path / "secret", NEW)
                 portal.simulator.authority.remove_secret(portal.simulator.settings.client_id, SECRET)
                 portal.simulator.authority.revoke_tokens()
 

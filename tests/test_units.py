@@ -13,6 +13,7 @@ import pytest
 
 from certjobs.config import PREFIX, Settings
 from certjobs.errors import ExitCode
+from tests.canaries import store
 from tests.children.servers import webhook
 from tests.conftest import ROOT
 from tests.test_docs import commands
@@ -192,7 +193,7 @@ def test_the_hook_posts_what_failed(tmp_path: Path) -> None:
     script = shell[1].replace("%%", "%").replace("%i", "certjobs-nightly.service").replace("%H", "machine")
     script = script.replace("$$", "$").replace("\\n", "\n").replace("\\\\", "\\")
     with webhook() as hook:
-        (tmp_path / "alert_webhook_url").write_text(hook.url, encoding="utf-8")
+        store(tmp_path / "alert_webhook_url", hook.url)
         given = {
             "CREDENTIALS_DIRECTORY": str(tmp_path),
             "MONITOR_SERVICE_RESULT": "exit-code",

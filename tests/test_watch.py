@@ -20,6 +20,7 @@ import pytest
 
 from certjobs.local import postgres
 from certjobs.local.simulator.server import SECRET
+from tests.canaries import canary, store
 from tests.children.helpers import last_run, load, nobody_connected, runs
 from tests.children.processes import eventually
 from tests.children.servers import Webhook, webhook
@@ -32,7 +33,7 @@ from tests.watched import Background, WatchedPortal, account, watched
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-NEW = "another-one-of-nobody"
+NEW = canary("client", "another")
 BATCH = 5
 QUICK = 50.0  # times as fast as usual
 PAUSE = "UPDATE peer_mentors SET status = 'paused', pause_reason = 'away' WHERE external_ref = ANY (%s)"
@@ -168,7 +169,7 @@ class World:
         """Let the mounted file hold another secret, from one moment to the next."""
         path = Path(self.env["CERTJOBS_DATAVERSE_CLIENT_SECRET_FILE"])
         beside = path.with_name("beside")
-        beside.write_text(f"{secret}\n")
+        store(beside, f"{secret}\n")
         beside.replace(path)
 
     def end_old_secret(self) -> None:
@@ -631,7 +632,7 @@ def test_everybody_at_once(database: TestDatabase, tmp_path: Path) -> None:
         }
         note = tmp_path / "note"
         note.touch(mode=0o600)
-        note.write_text(NEW)
+        store(note, NEW)
         portal.simulator.authority.add_secret(portal.simulator.settings.client_id, NEW)
         watchers = [world.watch() for _ in range(3)]
         changing = [Background(partial(keep_changing, database, CHANGES // 2, seed)) for seed in range(2)]

@@ -28,7 +28,7 @@ from certjobs.errors import (
     RateLimited,
 )
 from certjobs.ports import Message, Notice
-from tests.children.receiver import SECRET, Answer, Receiver, receiver
+from tests.children.receiver import PATH, SECRET, Answer, Receiver, receiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -396,7 +396,7 @@ def test_through_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     server = _trusted("service.example.org", tmp_path, monkeypatch)
     with receiver(tls=server) as found, proxy(int(found.url.split(":")[2].split("/")[0])) as (address, asked):
         monkeypatch.setenv("HTTPS_PROXY", address)
-        assert send("https://service.example.org/notices") == ["k" * 64]
+        assert send(f"https://service.example.org{PATH}") == ["k" * 64]
     assert asked[0].startswith(b"CONNECT service.example.org:443 ")
     assert b"HLF-0042" not in asked[0]
     assert found.requests[0].signed_with(SECRET)
@@ -445,7 +445,7 @@ def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "secret", ["", "whsec_", "whsec_short", "sec_" + "A" * 40, "whsec_" + "A" * 400, "whsec_ø" + "A" * 40]
+    "secret", ["", "whsec_", "whsec_short", "sec_" + "geheim" * 7, "whsec_" + "geheim" * 70, "whsec_ø" + "geheim" * 7]
 )
 def test_a_secret_that_is_none(secret: str) -> None:
     """What is no secret of the scheme is refused at once, and not repeated."""

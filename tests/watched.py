@@ -18,6 +18,7 @@ from certjobs.local.simulator.faults import Fault, Faults
 from certjobs.local.simulator.server import Settings, simulator
 from certjobs.local.simulator.state import Row, State
 from certjobs.local.simulator.web import Service
+from tests.canaries import stored
 from tests.portal import Portal
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def watched(directory: Path, monkeypatch: pytest.MonkeyPatch | None = None, **se
     ):
         found.service.dop_hint = found.limits.concurrency_limit
         found.limits.charge_ms = 0.0
-        env = found.environment(directory / "secret", directory / "ca.pem")
+        env = found.environment(stored(directory / "secret"), directory / "ca.pem")
         portal = WatchedPortal(found, env, clock, watch=watch)
 
         def sleep(_clock: object, seconds: float, _until: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STRONG_TLS = frozenset({"require", "verify-ca", "verify-full"})
+WEAK_TLS = frozenset({"disable", "allow", "prefer"})
 NO_SUCH_DATABASE = "3D000"
 BAD_PASSWORD = frozenset({"28000", "28P01"})
 CONNECTION_CLASSES = ("08", "57P")  # connection exceptions; the server is shutting down or ended the session
+_HOST = re.compile(r"[\w.,-]*|[0-9a-fA-F:.]+(?:%\w+)?")  # anything else is part of a password
 _REJECTED = r'password authentication failed|role ".*" does not exist|no password supplied'
 PERMISSION_DENIED = "42501"
 BUSY = frozenset({"55P03", "40P01", "40001", "57014"})  # lock not available, deadlock, serialisation, cancelled
@@ -33,15 +35,17 @@ def database_url(raw: str) -> URL:
 
     Raises ConfigurationError when the address asks for a connection that could be read on the way.
     """
-    try:
+    url = None
+    with suppress(sa_exc.ArgumentError, ValueError):
         url = make_url(raw).set(drivername="postgresql+psycopg")
-    except (sa_exc.ArgumentError, ValueError):
+    if url is None or not _HOST.fullmatch(url.host or ""):
         msg = "The database address cannot be read."
         raise ConfigurationError(
             msg,
             hint="It must look like postgresql://user:password@host:5432/database; write / # @ : in a password as"
             " %2F %23 %40 %3A.",
-        ) from None
+        )
+    _check_parameters(url)
     mode = url.query.get("sslmode")
     if mode in STRONG_TLS or is_local(url):
         return url
@@ -49,6 +53,20 @@ def database_url(raw: str) -> URL:
         msg = f"The database address asks for sslmode={mode}, and its host is not this machine."
         raise ConfigurationError(msg, hint="Use sslmode=verify-full (or verify-ca, require).")
     return url.update_query_dict({"sslmode": "require"})
+
+
+def _check_parameters(url: URL) -> None:
+    """Raise ConfigurationError for a parameter that libpq would refuse in words that quote it.
+
+    What stands after the ? of a password that is not written as it must be would be such a parameter.
+    """
+    known = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()}
+    if not known.issuperset(url.query):
+        msg = "The database address has a parameter that PostgreSQL does not know."
+        raise ConfigurationError(msg, hint="Correct what stands after the ? in CERTJOBS_DATABASE_URL.")
+    if url.query.get("sslmode", "require") not in STRONG_TLS | WEAK_TLS:
+        msg = "The database address asks for an sslmode that PostgreSQL does not know."
+        raise ConfigurationError(msg, hint="Use sslmode=verify-full (or verify-ca, require).")
 
 
 def is_local(url: URL) -> bool:

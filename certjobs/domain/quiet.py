@@ -16,10 +16,10 @@ _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
 def parse_hours(text: str) -> tuple[time, time]:
-    """Return the first minute and the end of quiet hours as ``22:00-07:00``; raises ValueError in words."""
+    """Return the first minute and the end of quiet hours as ``22:00-07:00``; raises ValueError in words of its own."""
     found = _HOURS.fullmatch(text.strip())
     if found is None:
-        msg = f"{text[:20]!r} is not written as 22:00-07:00"
+        msg = "it is not written as 22:00-07:00"
         raise ValueError(msg)
     start, end = time(int(found[1]), int(found[2])), time(int(found[3]), int(found[4]))
     if start == end:
@@ -29,12 +29,12 @@ def parse_hours(text: str) -> tuple[time, time]:
 
 
 def parse_days(text: str) -> frozenset[int]:
-    """Return days of the week (0 is Monday) of a list as ``mon-fri`` or ``tue,thu``; raises ValueError in words."""
+    """Return days of the week (0 is Monday) of a list as ``mon-fri`` or ``tue,thu``; raises ValueError, as above."""
     found: set[int] = set()
     for part in text.lower().split(","):
         first, dash, last = (each.strip() for each in part.partition("-"))
         if first not in DAYS or (dash and last not in DAYS):
-            msg = f"{part.strip()[:20]!r} is not a day or a range of days, as mon-fri"
+            msg = "it is not a list of days or ranges of days, as mon-fri"
             raise ValueError(msg)
         start = DAYS.index(first)
         length = (DAYS.index(last) - start) % len(DAYS) if dash else 0

@@ -17,7 +17,8 @@ DECIDED_FOR_ALL = "decided_for_all"  # the count by which a run says that it loo
 def parse_thresholds(text: str) -> tuple[int, ...]:
     """Return the days of a list as ``30,14,7``, largest first. 0 is the last valid day itself.
 
-    Raises ValueError, in words, for an empty list, a day twice, a negative one, or what is no number.
+    Raises ValueError, in words, for an empty list, a day twice, a negative one, or what is no number. The words do not
+    repeat the list: a secret may have got into the wrong file.
     """
     parts = [part.strip() for part in text.split(",")]
     if parts == [""]:
@@ -25,7 +26,7 @@ def parse_thresholds(text: str) -> tuple[int, ...]:
         raise ValueError(msg)
     for part in parts:
         if not (part.isascii() and part.isdigit() and len(part) <= DIGITS):
-            msg = f"{part[:20]!r} is not a number of days"
+            msg = "it is not a list of numbers of days, as 30,14,7"
             raise ValueError(msg)
     return check_thresholds([int(part) for part in parts])
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from certjobs.config import PREFIX
 from certjobs.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def server(directory: Path) -> Iterator[str]:
         with Server._lock:  # noqa: SLF001 - the one lock that protects the list
             users.put([pid for pid in users._get() if psutil.pid_exists(pid)])  # noqa: SLF001
     try:
-        handle.start()
+        with _settings_kept_back():
+            handle.start()
         _close_to_others(runtime)
     except (subprocess.SubprocessError, OSError, AssertionError) as exc:
         msg = f"The embedded PostgreSQL did not start ({type(exc).__name__})."
@@ -77,6 +79,16 @@ def server(directory: Path) -> Iterator[str]:
         yield _address(runtime)
     finally:
         handle.cleanup()
+
+
+@contextmanager
+def _settings_kept_back() -> Iterator[None]:
+    """Take our settings out of the environment meanwhile: the server outlives us, and has no use for our secrets."""
+    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(PREFIX)}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 def _address(runtime: Path) -> str:

@@ -13,11 +13,14 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from tests.canaries import canary, signing_secret
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator, Mapping
 
-SECRET = "whsec_" + base64.b64encode(b"a secret that is long enough").decode()
+SECRET = signing_secret()
+PATH = f"/notices/{canary('notify')}"
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ def receiver(
     server = _Server(("127.0.0.1", 0), _handler(made))
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
-    made.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}/notices"
+    made.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}{PATH}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

@@ -11,11 +11,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+from tests.canaries import canary
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator, Mapping
 
-TOKEN = "a-token-that-nobody-may-see"
+TOKEN = canary("token")
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Literal
 
+from tests.canaries import canary
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SECRET_PATH = "/hooks/geheim-8c1f"
+SECRET_PATH = f"/hooks/{canary('alert', '8c1f')}"
 Manner = Literal["takes it", "fails", "redirects", "says nothing", "never ends", "hangs up"]
 
 
