@@ -191,7 +191,7 @@ def test_a_dead_owner_is_taken_over_and_a_live_one_is_not(
             other.close()
             eventually(database, "SELECT NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = %s)", pid_of(database))
         # as the owner of the server, who sees everybody's sessions
-        result = certjobs(*NIGHT, "--json")
+        result = certjobs(*NIGHT, "--json", url=database.url)
     assert result.exit_code == (0 if owner.dead else 75), result.stderr
     assert statuses(database) == {"A": "paused" if owner.dead else "active"}
     assert status_of(database, held.run_id) == ("abandoned" if owner.dead else "running")
