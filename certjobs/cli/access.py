@@ -21,7 +21,7 @@ MOST = 1_000_000  # characters of a file of keys
 
 @app.command("list", epilog=ADMIN_EXITS)
 def list_(local: Local = False, json: Json = False, debug: Debug = False) -> None:  # noqa: ARG001 - read by main
-    r"""List the logins that are coordinators', and the keys that are trusted.
+    r"""List coordinators' logins and trusted keys.
 
     \b
     Example:
@@ -45,10 +45,10 @@ def grant(
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - read by main
 ) -> None:
-    r"""Say which coordinator's a database login is: it sees the mentors assigned to them, and no others.
+    r"""Say which coordinator's a database login is.
 
-    The login needs the role certjobs_coordinator. Take the login back here when it is dropped, for another of the same
-    name would see the same.
+    It sees the mentors assigned to them, and no others. The login needs the role certjobs_coordinator. Take it back here
+    when it is dropped there, for another of the same name would see the same.
 
     \b
     Example:
@@ -96,7 +96,7 @@ def trust(
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - read by main
 ) -> None:
-    r"""Believe an application that says, signed by one of these keys, which coordinator a session is.
+    r"""Believe an application that signs who a session is.
 
     The application signs a JSON Web Token (RS256) with its `iss`, `aud` certjobs, `sub` the coordinator's address, and
     `exp`, and sets it as certjobs.claim in its transaction. Its login needs the role certjobs_coordinator.
@@ -125,7 +125,9 @@ def distrust(
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - read by main
 ) -> None:
-    r"""Believe a key no longer: what is signed by it says nobody's name from the next statement on.
+    r"""Believe a key no longer.
+
+    What is signed by it is refused from the next statement on.
 
     \b
     Example:
