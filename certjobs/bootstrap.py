@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import uuid
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -479,6 +479,21 @@ def environment(request: Request, progress: Progress) -> Iterator[Environment]:
 
 
 @contextmanager
+def mended(request: Request, progress: Progress) -> Iterator[Environment]:
+    """Open the environment of the settings that are right, to tell of those that are wrong.
+
+    Raises ConfigurationError where the settings cannot be read at all.
+    """
+    from certjobs.origins import origins
+
+    opened = Environment(request, progress, given=origins().mended)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
 def examined(request: Request, progress: Progress) -> Iterator[Sources]:
     """Open what an examination looks at: the settings that are right, and bounds that let no check take long.
 
@@ -514,14 +529,20 @@ def accepted_credentials(request: Request, progress: Progress) -> Accepted:
 def run_job(name: str, given: Mapping[str, Any], request: Request, progress: Progress) -> Report:
     """Carry out one run of a job; options that are None are left to the settings and the job's defaults.
 
-    Raises ConfigurationError when the settings are wrong and UsageError when there is no such job, of which a failed
-    row is left in the run log.
+    Raises ConfigurationError when the settings are wrong and UsageError when there is no such job; of the first, too, a
+    failed row is left in the run log and people are told, where the other settings say how.
     """
-    with environment(request, progress) as env:
+    try:
+        opened = Environment(request, progress)
+    except ConfigurationError as exc:
+        if not request.dry_run:
+            fail_job(name, exc, request, progress)
+        raise
+    with closing(opened) as env:
         return env.run(name, given)
 
 
 def fail_job(name: str, error: CertjobsError, request: Request, progress: Progress) -> None:
     """Leave the row of a run that failed before it began, and tell people; what fails here is no news."""
-    with suppress(CertjobsError), environment(request, progress) as env:
+    with suppress(CertjobsError), mended(request, progress) as env:
         env.fail(name, error)

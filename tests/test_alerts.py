@@ -407,3 +407,34 @@ def test_an_overdue_night_that_nobody_takes_is_told_by_the_next_look(
     with webhook() as hook:
         look(certjobs, database, hook, exit_code=3)
         assert told(hook) == [("overdue", "status", 3)]
+
+
+WRONG = {"CERTJOBS_GUARD_SHARE": "a fifth"}
+
+
+def test_wrong_settings_are_told_by_those_that_are_right(certjobs: Certjobs, database: TestDatabase) -> None:
+    """A night that a wrong setting stops leaves its row and is told of, and once when it is over; a dry-run is not."""
+    with webhook() as hook:
+        assert certjobs("nightly", "--dry-run", env=hook.env | WRONG).exit_code == 78
+        assert (hook.posted, database.one("SELECT count(*) FROM scheduler_run_log")) == ([], 0)
+        for _ in range(2):
+            night = certjobs("nightly", env=hook.env | WRONG, url=database.job_url)
+            assert (night.exit_code, "CERTJOBS_GUARD_SHARE" in night.stderr) == (78, True)
+        assert told(hook) == [("failure", "nightly", 78)]
+        assert "CERTJOBS_GUARD_SHARE" in hook.posted[0]["message"]
+        assert "a fifth" not in hook.raw[0]
+        rows = "SELECT job_name, status, exit_code FROM scheduler_run_log ORDER BY started_at"
+        assert database.all(rows) == [("nightly", "failed", 78)] * 2
+        assert certjobs("nightly", env=hook.env, url=database.job_url).exit_code == 0
+        assert told(hook)[1:] == [("recovery", "nightly", 0)]
+
+
+def test_wrong_settings_are_told_by_the_watchdog(certjobs: Certjobs, database: TestDatabase) -> None:
+    """Where a wrong setting, even of the database, keeps the watchdog from looking, people hear of it."""
+    with webhook() as hook:
+        for wrong in (WRONG, {"CERTJOBS_DATABASE_URL": "mysql://db.example.org/mentors"}):
+            found = certjobs("status", "--max-age", "26h", "--alert", env=hook.env | wrong, url=database.job_url)
+            assert (found.exit_code, next(iter(wrong)) in found.stderr) == (78, True)
+            assert told(hook)[-1] == ("failure", "status", 78)
+            assert next(iter(wrong)) in hook.posted[-1]["message"]
+        assert len(hook.posted) == 2

@@ -47,7 +47,7 @@ def grant(
 ) -> None:
     r"""Say which coordinator's a database login is.
 
-    It sees the mentors assigned to them, and no others. The login needs the role certjobs_coordinator. Take it back here
+    It sees the mentors assigned to them, and no others. It needs the role certjobs_coordinator. Take it back here
     when it is dropped there, for another of the same name would see the same.
 
     \b
