@@ -696,6 +696,14 @@ DAMAGES = {
         "certjobs_own_rows on chapters",
     ),
     "a dropped policy of the jobs'": ("DROP POLICY certjobs_job ON alerts", "certjobs_job on alerts"),
+    "a policy that lets more through": (
+        "ALTER POLICY certjobs_own_rows ON peer_mentors USING (true)",
+        "certjobs_own_rows on peer_mentors is not as",
+    ),
+    "a function that everybody may call": (
+        "GRANT EXECUTE ON FUNCTION certjobs_forget(text, timestamptz, timestamptz, integer) TO PUBLIC",
+        "everybody may call certjobs_forget",
+    ),
     "a dropped function": ("DROP FUNCTION certjobs_pause_expired(bigint[], date)", "certjobs_pause_expired"),
 }
 

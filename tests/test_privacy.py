@@ -531,12 +531,13 @@ def test_retention_that_is_not_set(certjobs: Certjobs, database: TestDatabase) -
 def test_retention_that_is_too_short(certjobs: Certjobs, database: TestDatabase) -> None:
     """Fewer than 90 days, and what is no number, are a configuration error that deletes nothing; 90 is taken."""
     make_history(database, 5000)
-    before = contents(database)
+    runs = {"scheduler_run_log"}  # which tells of these runs too
+    before = {table: rows for table, rows in contents(database).items() if table not in runs}
     for days in ("89", "0", "-1", "x", "90.5"):
         result = certjobs("prune", env={"CERTJOBS_RETENTION_DAYS": days})
         assert result.exit_code == 78, (days, result)
         assert "RETENTION_DAYS" in result.stderr
-    assert contents(database) == before
+    assert {table: rows for table, rows in contents(database).items() if table not in runs} == before
     assert certjobs("prune", url=database.job_url, env=SHORTEST).exit_code == 0
     assert not any(history(database).values())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from certjobs.admin import find
@@ -35,20 +37,27 @@ def grant(transaction: UnitOfWork, login: str, address: str, *, actor: str, reas
         found = store.access.login(login)
         if found is None:
             msg = f"The database has no login {login[:100]!r}."
-            raise UsageError(msg, hint=f"As the owner: CREATE ROLE {login} LOGIN IN ROLE certjobs_coordinator;")
+            raise UsageError(
+                msg, hint=f"As the owner: CREATE ROLE {_quoted(login)} LOGIN IN ROLE certjobs_coordinator;"
+            )
         if found.more:
             msg = f"The login {login} is more than a coordinator's: it has another role of certjobs, or sees every row."
             raise UsageError(msg, hint="Take a login that has the role certjobs_coordinator and none of the others.")
         if not found.bound:
             msg = f"The login {login} has not the role certjobs_coordinator."
-            raise UsageError(msg, hint=f"As the owner: GRANT certjobs_coordinator TO {login};")
+            raise UsageError(msg, hint=f"As the owner: GRANT certjobs_coordinator TO {_quoted(login)};")
         held = store.access.coordinator_of(login)
         if held not in {None, coordinator_id}:
             msg = f"The login {login} is another coordinator's."
-            raise UsageError(msg, hint=f"Take it back first: certjobs access revoke {login} --reason TEXT")
+            raise UsageError(msg, hint=f"Take it back first: certjobs access revoke {quote(login)} --reason TEXT")
         if held is None:
             store.access.grant(login, coordinator_id, by=actor, reason=reason)
         return held is None
+
+
+def _quoted(login: str) -> str:
+    """Return a name as SQL writes it."""
+    return login if re.fullmatch(r"[a-z_][a-z0-9_]*", login) else '"' + login.replace('"', '""') + '"'
 
 
 def revoke(transaction: UnitOfWork, login: str, *, actor: str, reason: str) -> None:

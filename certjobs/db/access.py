@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 # What the database itself obeys; see the migration that makes the roles.
 _LOGIN = sa.text(
-    "SELECT pg_has_role(r.oid, 'certjobs_coordinator', 'USAGE') AND NOT r.rolsuper AS bound,"
-    " r.rolsuper OR r.rolbypassrls OR EXISTS (SELECT 1 FROM pg_roles w WHERE pg_has_role(r.oid, w.oid, 'MEMBER')"
-    " AND w.rolname IN ('certjobs_job', 'certjobs_admin', 'certjobs_read')) AS more"
+    "SELECT pg_has_role(r.oid, 'certjobs_coordinator', 'USAGE') AS bound,"
+    " EXISTS (SELECT 1 FROM pg_roles w WHERE pg_has_role(r.oid, w.oid, 'MEMBER')"
+    " AND (w.rolsuper OR w.rolbypassrls OR w.rolcreaterole"
+    " OR w.rolname IN ('certjobs_job', 'certjobs_admin', 'certjobs_read')"
+    " OR w.oid IN (SELECT c.relowner FROM pg_class c JOIN pg_policy p ON p.polrelid = c.oid"
+    " WHERE p.polname = 'certjobs_own_rows'))) AS more"
     " FROM pg_roles r WHERE r.rolname = :login AND r.rolcanlogin"
 )
 

@@ -167,7 +167,7 @@ def _translate(original: BaseException | None, *, ended: bool) -> Exception:  # 
         return ConfigurationError(
             msg,
             hint="Jobs need the role certjobs_job, administration certjobs_admin, looking certjobs_read, migrations"
-            " the tables' owner.",
+            " the tables' owner; with certjobs_coordinator there are the lists of mentors and certifications.",
         )
     if state in NOT_OUR_SCHEMA:
         msg = "The database lacks a table, column or function that this command needs."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -9,12 +10,15 @@ from alembic import op
 
 from certjobs.db.engine import PERMISSION_DENIED
 from certjobs.db.schema import lacks, migrations_directory
-from certjobs.errors import ConfigurationError
+from certjobs.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 CREATED = "created by certjobs"
+LOCK_NOT_AVAILABLE = "55P03"
+AT_ONCE = 300  # milliseconds; deadlock_timeout is a second
+PATIENCE, PAUSE = 30.0, 0.3  # seconds
 ALREADY_THERE = frozenset({"42710", "23505"})  # duplicate object; the same, seen a moment too late
 
 
@@ -72,6 +76,55 @@ def grant_role(name: str, member: str) -> None:
     there = "SELECT 1 WHERE pg_has_role(:member, :name, 'MEMBER')"
     values = {"name": name, "member": member}
     _once(there, values, f"GRANT {name} TO {member}", f"The role {member} is no member of {name}")
+
+
+def refuse_dormant_policies(tables: Sequence[str]) -> None:
+    """Refuse tables whose policies an application has switched off: with row security on they would hold again.
+
+    Raises ConfigurationError that names them.
+    """
+    dormant = op.get_bind().scalars(
+        sa.text(
+            "SELECT DISTINCT c.relname FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid"
+            " WHERE NOT c.relrowsecurity AND c.oid = ANY (CAST(:tables AS regclass[])) ORDER BY 1"
+        ),
+        {"tables": list(tables)},
+    )
+    if names := ", ".join(dormant):
+        msg = f"Row security is off for {names}, and there are policies, which would hold once it is on."
+        raise ConfigurationError(
+            msg, hint="Drop those policies, or switch row security on for these tables; then run it again."
+        )
+
+
+def lock(tables: Sequence[str]) -> None:
+    """Lock tables against everybody, all or none, before the first of them is changed.
+
+    It waits for less than a session does before it looks for deadlocks, lets go and tries again: so it is the migration
+    that gives way, and never a transaction of the application's that wants two of the tables. Raises Unavailable where
+    they are not free within half a minute.
+    """
+    bind = op.get_bind()
+    statement = sa.text(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")
+    before = bind.scalar(sa.text("SELECT current_setting('lock_timeout')"))
+    until = time.monotonic() + PATIENCE
+    while True:
+        bind.execute(sa.text(f"SET LOCAL lock_timeout = {AT_ONCE}"))
+        try:
+            with bind.begin_nested():
+                bind.execute(statement)
+        except sa.exc.DBAPIError as exc:
+            if getattr(exc.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+                raise
+            if time.monotonic() > until:
+                msg = "The application holds the tables, and nothing was changed."
+                raise Unavailable(
+                    msg, hint="Run it again when less is going on, or end the transactions that idle."
+                ) from exc
+            time.sleep(PAUSE)
+        else:
+            bind.execute(sa.text("SELECT set_config('lock_timeout', :before, true)"), {"before": before})
+            return
 
 
 def _once(there: str, values: Mapping[str, str], statement: str, lacking: str) -> None:

@@ -33,6 +33,26 @@ _POLICIES = (
     "certjobs_coordinator",
     "certjobs_own_rows",
 )  # on every table
+_POLICIES_THERE = sa.text(
+    "SELECT p.polname AS name, c.relname AS table, p.polcmd = '*' AND CASE WHEN p.polname = 'certjobs_own_rows'"
+    " THEN NOT p.polpermissive AND p.polroles = ARRAY['certjobs_coordinator'::regrole::oid] AND p.polwithcheck IS NULL"
+    " AND (pg_get_expr(p.polqual, p.polrelid) = 'false'"
+    " OR pg_get_expr(p.polqual, p.polrelid) LIKE '%certjobs\\_own\\_%')"
+    " ELSE p.polpermissive AND pg_get_expr(p.polqual, p.polrelid) = 'true'"
+    " AND p.polroles = ARRAY[to_regrole(p.polname)::oid] END AS as_made,"
+    " EXISTS (SELECT 1 FROM pg_policy o WHERE o.polrelid = p.polrelid AND o.polpermissive"
+    " AND o.polname NOT LIKE 'certjobs\\_%') AS beside"
+    " FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid WHERE c.relnamespace = 'public'::regnamespace"
+)
+_CALLED_BY_ALL = sa.text(
+    "SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.prosecdef"
+    " AND p.proname LIKE 'certjobs\\_%' AND EXISTS (SELECT 1 FROM aclexplode(coalesce(p.proacl,"
+    " acldefault('f', p.proowner))) x WHERE x.grantee = 0) ORDER BY 1"
+)
+_CREATED_BY_ALL = sa.text(
+    "SELECT EXISTS (SELECT 1 FROM pg_namespace n, aclexplode(n.nspacl) x WHERE n.nspname = 'public'"
+    " AND x.grantee = 0 AND x.privilege_type = 'CREATE')"
+)
 _CREATE_TRIGGER = r"^CREATE TRIGGER (?P<name>\w+) [^;]*? ON (?P<table>\w+)"
 OLDEST_SERVER = 150000
 
@@ -142,18 +162,27 @@ def _open_tables(connection: sa.Connection) -> Iterator[str]:
     from certjobs.db.tables import metadata
 
     secured = set(connection.scalars(sa.text("SELECT relname FROM pg_class WHERE relrowsecurity")))
-    policies = {
-        (row.polname, row.relname)
-        for row in connection.execute(
-            sa.text("SELECT p.polname, c.relname FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid")
-        )
-    }
+    policies = {(row.name, row.table): row for row in connection.execute(_POLICIES_THERE)}
     wanted = {(policy, table.name) for policy in _POLICIES for table in metadata.sorted_tables}
     for table in metadata.sorted_tables:
         if table.name not in secured:
             yield f"row security of {table.name} is off: a coordinator's login sees every row"
-    for policy, name in sorted(wanted - policies):
-        yield f"the policy {policy} on {name} is missing"
+    for policy, name in sorted(wanted):
+        row = policies.get((policy, name))
+        if row is None:
+            yield f"the policy {policy} on {name} is missing"
+        elif not row.as_made:
+            yield f"the policy {policy} on {name} is not as certjobs made it"
+    for policy, name in sorted(policies):
+        if policy == "certjobs_others" and policies[policy, name].beside:
+            yield (
+                f"the policy certjobs_others on {name} lets everybody in beside the application's own: "
+                f"DROP POLICY certjobs_others ON {name}"
+            )
+    for name in connection.scalars(_CALLED_BY_ALL):
+        yield f"everybody may call {name}, which works with the owner's privileges"
+    if connection.scalar(_CREATED_BY_ALL):
+        yield "everybody may create in the schema public: REVOKE CREATE ON SCHEMA public FROM PUBLIC"
 
 
 def _is_the_jobs(_item: object, name: str | None, kind: str, reflected: bool, compared: object) -> bool:

@@ -29,7 +29,7 @@ def read_keys(text: str) -> list[PublicKey]:
     """
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         msg = "the file is not JSON"
         raise ValueError(msg) from None
     keys = found.get("keys", [found]) if isinstance(found, dict) else None

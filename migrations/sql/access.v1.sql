@@ -6,7 +6,7 @@
 -- certjobs, whose subject is a coordinator's address. The client may set certjobs.claim to what it likes: it cannot sign.
 -- Every fault is an error, for an empty list would look like a coordinator without mentors.
 CREATE FUNCTION certjobs_claimed_address() RETURNS text
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     claim constant text := public.certjobs_setting('claim');
@@ -48,6 +48,9 @@ BEGIN
         RAISE EXCEPTION 'The claim has expired, or says no moment at which it does.'
               USING ERRCODE = 'invalid_authorization_specification';
     END IF;
+    IF (body ->> 'exp')::numeric > extract(epoch FROM clock_timestamp()) + 86400 THEN
+        RAISE EXCEPTION 'The claim holds for more than a day.' USING ERRCODE = 'invalid_authorization_specification';
+    END IF;
     IF body ? 'nbf' AND (jsonb_typeof(body -> 'nbf') <> 'number'
                          OR (body ->> 'nbf')::numeric > extract(epoch FROM clock_timestamp())) THEN
         RAISE EXCEPTION 'The claim does not hold yet.' USING ERRCODE = 'invalid_authorization_specification';
@@ -66,7 +69,7 @@ AS $$ SELECT decode(rpad(translate(encoded, '-_', '+/'), (length(encoded) + 3) /
 -- RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 section 8.2.2), the public exponent being 65537: the encoded message is made
 -- anew and compared whole, so that no padding needs to be read.
 CREATE FUNCTION certjobs_signed(message bytea, signature bytea, modulus bytea) RETURNS boolean
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     n constant numeric := public.certjobs_as_number(modulus);
@@ -104,38 +107,41 @@ END
 $$;
 
 -- Who the session is among the coordinators: who its login belongs to, else who a signed claim says. An address in several
--- spellings is one coordinator. Empty for everybody else.
+-- spellings is one coordinator. Empty for everybody else. Whatever is the same for every row stands in a query of its own:
+-- it is asked once, and a signature checked once.
 CREATE FUNCTION certjobs_own_coordinators() RETURNS bigint[]
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT coalesce(array_agg(k.id::bigint), '{}')
       FROM public.coordinators k
-     WHERE lower(k.address) = coalesce((SELECT lower(h.address)
-                                          FROM public.coordinator_logins l
-                                          JOIN public.coordinators h ON h.id = l.coordinator_id
-                                         WHERE l.login = session_user AND l.revoked_at IS NULL),
-                                       public.certjobs_claimed_address())
+     WHERE lower(k.address) = (SELECT coalesce((SELECT lower(h.address)
+                                                  FROM public.coordinator_logins l
+                                                  JOIN public.coordinators h ON h.id = l.coordinator_id
+                                                 WHERE l.login = session_user AND l.revoked_at IS NULL),
+                                               public.certjobs_claimed_address()))
 $$;
 
 CREATE FUNCTION certjobs_own_mentors() RETURNS bigint[]
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT coalesce(array_agg(DISTINCT a.mentor_id::bigint), '{}')
       FROM public.coordinator_assignments a
-     WHERE a.coordinator_id = ANY (public.certjobs_own_coordinators())
+     WHERE a.coordinator_id = ANY ((SELECT public.certjobs_own_coordinators())::bigint[])
 $$;
 
 CREATE FUNCTION certjobs_own_places(OUT organisations bigint[], OUT chapters bigint[])
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT coalesce(array_agg(DISTINCT m.organisation_id::bigint), '{}'),
            coalesce(array_agg(DISTINCT m.chapter_id::bigint), '{}')
       FROM public.peer_mentors m
-     WHERE m.id = ANY (public.certjobs_own_mentors())
+     WHERE m.id = ANY ((SELECT public.certjobs_own_mentors())::bigint[])
 $$;
 
 -- Functions that work with the owner's privileges are nobody's unless they are granted: on a table of its own, or a
--- temporary one, anyone could have hung one of them as a trigger and written an audit of what never happened. The others
+-- temporary one, anyone could have hung one of them as a trigger and written an audit of what never happened. Their bodies
+-- name the schema of everything that is ours, so none is searched: where people may create in public, a function of their
+-- own that fits better, say lower(varchar), would have been called in place of the system's. The others
 -- work with the caller's; they are granted by name, for a cluster may take them from PUBLIC.
 DO $$
 DECLARE
@@ -144,6 +150,7 @@ BEGIN
     FOR each IN SELECT p.oid FROM pg_proc p
                  WHERE p.pronamespace = 'public'::regnamespace AND p.proname LIKE 'certjobs\_%' AND p.prosecdef LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', each);
+        EXECUTE format('ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp', each);
     END LOOP;
     FOR each IN SELECT p.oid FROM pg_proc p
                  WHERE p.pronamespace = 'public'::regnamespace AND p.proname LIKE 'certjobs\_%' AND NOT p.prosecdef
@@ -156,9 +163,19 @@ $$;
 GRANT USAGE ON SCHEMA public TO certjobs_admin, certjobs_read, certjobs_coordinator;
 GRANT SELECT ON certjobs_schema_version TO certjobs_admin, certjobs_read, certjobs_coordinator;
 
--- Looking.
-GRANT SELECT ON organisations, chapters, coordinators, peer_mentors, coordinator_assignments, certifications,
-                certification_events, mentor_status_events, roster_events,
+-- Looking. Of the roster what certjobs knows: an application may keep more in it.
+GRANT SELECT (id, code, time_zone, thresholds, auto_pause, remind, website_sync, fallback_address) ON organisations
+   TO certjobs_read, certjobs_coordinator;
+GRANT SELECT (id, organisation_id, name) ON chapters TO certjobs_read, certjobs_coordinator;
+GRANT SELECT (id, address, name, language) ON coordinators TO certjobs_read, certjobs_coordinator;
+GRANT SELECT (id, external_ref, name, organisation_id, chapter_id, status, pause_reason, certification_expiry)
+   ON peer_mentors TO certjobs_read, certjobs_coordinator;
+GRANT SELECT (mentor_id, coordinator_id) ON coordinator_assignments TO certjobs_read, certjobs_coordinator;
+GRANT SELECT (id, external_ref, mentor_id, issued_on, expires_on, withdrawn_on) ON certifications
+   TO certjobs_read, certjobs_coordinator;
+GRANT SELECT ON organisations, chapters, coordinators, peer_mentors, coordinator_assignments, certifications
+   TO certjobs_admin;
+GRANT SELECT ON certification_events, mentor_status_events, roster_events,
                 notifications, cert_expiry_reminders, reminder_dispatch_log, notice_snoozes,
                 sync_queue, website_listing, reconciliation_log, alerts, forecasts,
                 scheduler_run_log, job_lock, guarded_sets, guarded_set_members, approved_changes,
@@ -172,21 +189,28 @@ GRANT INSERT, UPDATE ON organisations, chapters, coordinators, peer_mentors, coo
                         notice_snoozes
              TO certjobs_admin;
 GRANT DELETE ON coordinators, peer_mentors, coordinator_assignments, certifications, notice_snoozes TO certjobs_admin;
-GRANT UPDATE ON notifications, sync_queue, guarded_sets TO certjobs_admin;
+GRANT UPDATE (idempotency_key, handled_by, handled_reason, handled_at) ON notifications TO certjobs_admin;
+GRANT UPDATE (handled_by, handled_reason, handled_at) ON sync_queue TO certjobs_admin;
+GRANT UPDATE (approved_by, reason, approved_at, approved_until) ON guarded_sets TO certjobs_admin;
 GRANT UPDATE (reason, before, after) ON certification_events, roster_events TO certjobs_admin;
 GRANT UPDATE (reason) ON mentor_status_events TO certjobs_admin;
 GRANT UPDATE (message_id) ON reminder_dispatch_log TO certjobs_admin;
-GRANT INSERT, UPDATE ON coordinator_logins, claim_keys TO certjobs_admin;
+GRANT INSERT (login, coordinator_id, granted_by, reason), UPDATE (revoked_by, revoked_reason, revoked_at)
+   ON coordinator_logins TO certjobs_admin;
+GRANT INSERT (issuer, key_id, modulus, granted_by, reason), UPDATE (revoked_by, revoked_reason, revoked_at)
+   ON claim_keys TO certjobs_admin;
 
 -- An adopted roster may take its numbers from sequences.
 DO $$
 DECLARE
     each regclass;
 BEGIN
-    FOR each IN SELECT DISTINCT d.objid FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
-                 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'a'
-                   AND d.refobjid = ANY (ARRAY['organisations', 'chapters', 'coordinators', 'peer_mentors',
-                                               'coordinator_assignments', 'certifications']::regclass[]) LOOP
+    FOR each IN SELECT DISTINCT d.refobjid FROM pg_attrdef a
+                  JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid
+                                  AND d.refclassid = 'pg_class'::regclass
+                  JOIN pg_class s ON s.oid = d.refobjid AND s.relkind = 'S'
+                 WHERE a.adrelid = ANY (ARRAY['organisations', 'chapters', 'coordinators', 'peer_mentors',
+                                              'coordinator_assignments', 'certifications']::regclass[]) LOOP
         EXECUTE format('GRANT USAGE ON SEQUENCE %s TO certjobs_admin', each);
     END LOOP;
 END
@@ -194,14 +218,13 @@ $$;
 
 -- A coordinator.
 GRANT EXECUTE ON FUNCTION certjobs_own_coordinators(), certjobs_own_mentors(), certjobs_own_places() TO certjobs_coordinator;
-GRANT SELECT ON organisations, chapters, coordinators, peer_mentors, coordinator_assignments, certifications
-   TO certjobs_coordinator;
 GRANT SELECT (id, mentor_id, event, from_status, to_status, certification_expiry, effective_on, occurred_at)
    ON mentor_status_events TO certjobs_coordinator;
 GRANT SELECT (id, kind, mentor_id, certification_expiry, threshold_day, pause_ordinal, coordinator_id, status, created_at,
               sent_at) ON notifications TO certjobs_coordinator;
 GRANT SELECT (mentor_id, listed, acknowledged_at) ON website_listing TO certjobs_coordinator;
-GRANT SELECT, INSERT (mentor_id, coordinator_id, threshold_day, until, reason), UPDATE (until, reason), DELETE
+GRANT SELECT (mentor_id, coordinator_id, threshold_day, until, created_at),
+      INSERT (mentor_id, coordinator_id, threshold_day, until, reason), UPDATE (until, reason), DELETE
    ON notice_snoozes TO certjobs_coordinator;
 ALTER TABLE notice_snoozes ALTER COLUMN actor SET DEFAULT session_user;
 

@@ -96,7 +96,7 @@ CREATE FUNCTION public.certjobs_actor() RETURNS text
 
 CREATE FUNCTION public.certjobs_adopt_operations() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM public.sync_queue q WHERE q.mentor_ref IS NOT NULL) THEN
@@ -142,7 +142,7 @@ $$;
 
 CREATE FUNCTION public.certjobs_audit_arrival() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     INSERT INTO public.mentor_status_events
@@ -159,7 +159,7 @@ $$;
 
 CREATE FUNCTION public.certjobs_audit_assignments() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     IF TG_OP <> 'INSERT' THEN
@@ -184,7 +184,7 @@ $$;
 
 CREATE FUNCTION public.certjobs_audit_certifications_added() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     INSERT INTO public.certification_events (certification_id, mentor_id, event, after, reason, actor, run_id)
@@ -198,7 +198,7 @@ $$;
 
 CREATE FUNCTION public.certjobs_audit_certifications_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 BEGIN
     EXECUTE $statement$
@@ -220,7 +220,7 @@ $_$;
 
 CREATE FUNCTION public.certjobs_audit_certifications_removed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     INSERT INTO public.certification_events (certification_id, mentor_id, event, before, reason, actor, run_id)
@@ -234,7 +234,7 @@ $$;
 
 CREATE FUNCTION public.certjobs_audit_coordinators() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 BEGIN
     IF TG_OP = 'INSERT' THEN
@@ -265,7 +265,7 @@ $_$;
 
 CREATE FUNCTION public.certjobs_audit_departure() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     INSERT INTO public.roster_events (entity, entity_id, event, before, reason, actor, run_id)
@@ -279,7 +279,7 @@ $$;
 
 CREATE FUNCTION public.certjobs_audit_organisations() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 BEGIN
     IF TG_OP = 'INSERT' THEN
@@ -306,7 +306,7 @@ $_$;
 
 CREATE FUNCTION public.certjobs_audit_status() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 BEGIN
     EXECUTE $statement$
@@ -356,7 +356,7 @@ CREATE FUNCTION public.certjobs_certification_facts(external_ref text, mentor_id
 
 CREATE FUNCTION public.certjobs_certifications_deleted() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     PERFORM public.certjobs_refresh_certification_expiry(ARRAY(SELECT DISTINCT mentor_id FROM removed));
@@ -366,7 +366,7 @@ $$;
 
 CREATE FUNCTION public.certjobs_certifications_inserted() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     PERFORM public.certjobs_refresh_certification_expiry(ARRAY(SELECT DISTINCT mentor_id FROM added));
@@ -376,7 +376,7 @@ $$;
 
 CREATE FUNCTION public.certjobs_certifications_truncated() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     UPDATE public.peer_mentors SET certification_expiry = NULL WHERE certification_expiry IS NOT NULL;
@@ -386,7 +386,7 @@ $$;
 
 CREATE FUNCTION public.certjobs_certifications_updated() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     PERFORM public.certjobs_refresh_certification_expiry(
@@ -397,7 +397,7 @@ $$;
 
 CREATE FUNCTION public.certjobs_claimed_address() RETURNS text
     LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 DECLARE
     claim constant text := public.certjobs_setting('claim');
@@ -439,6 +439,9 @@ BEGIN
         RAISE EXCEPTION 'The claim has expired, or says no moment at which it does.'
               USING ERRCODE = 'invalid_authorization_specification';
     END IF;
+    IF (body ->> 'exp')::numeric > extract(epoch FROM clock_timestamp()) + 86400 THEN
+        RAISE EXCEPTION 'The claim holds for more than a day.' USING ERRCODE = 'invalid_authorization_specification';
+    END IF;
     IF body ? 'nbf' AND (jsonb_typeof(body -> 'nbf') <> 'number'
                          OR (body ->> 'nbf')::numeric > extract(epoch FROM clock_timestamp())) THEN
         RAISE EXCEPTION 'The claim does not hold yet.' USING ERRCODE = 'invalid_authorization_specification';
@@ -458,7 +461,7 @@ COMMENT ON FUNCTION public.certjobs_days_left(certification_expiry date, today d
 
 CREATE FUNCTION public.certjobs_drop_operations() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     UPDATE public.sync_queue q
@@ -479,7 +482,7 @@ COMMENT ON FUNCTION public.certjobs_expired(certification_expiry date, today dat
 
 CREATE FUNCTION public.certjobs_forget(p_table text, p_before timestamp with time zone, p_failed_before timestamp with time zone, p_limit integer) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     deleted bigint;
@@ -634,7 +637,7 @@ $$;
 
 CREATE FUNCTION public.certjobs_forget_keys() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM public.peer_mentors m WHERE m.id = NEW.mentor_id)
@@ -666,7 +669,7 @@ COMMENT ON FUNCTION public.certjobs_furthest_day(today date, thresholds integer[
 
 CREATE FUNCTION public.certjobs_keep_approved_set() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     IF EXISTS (SELECT 1 FROM added a
@@ -680,7 +683,7 @@ $$;
 
 CREATE FUNCTION public.certjobs_keep_certification_expiry() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     NEW.certification_expiry := (SELECT max(public.certjobs_certification_end(c.expires_on, c.withdrawn_on))
@@ -843,34 +846,34 @@ CREATE FUNCTION public.certjobs_organisation_facts(o public.organisations) RETUR
 
 CREATE FUNCTION public.certjobs_own_coordinators() RETURNS bigint[]
     LANGUAGE sql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     SELECT coalesce(array_agg(k.id::bigint), '{}')
       FROM public.coordinators k
-     WHERE lower(k.address) = coalesce((SELECT lower(h.address)
-                                          FROM public.coordinator_logins l
-                                          JOIN public.coordinators h ON h.id = l.coordinator_id
-                                         WHERE l.login = session_user AND l.revoked_at IS NULL),
-                                       public.certjobs_claimed_address())
+     WHERE lower(k.address) = (SELECT coalesce((SELECT lower(h.address)
+                                                  FROM public.coordinator_logins l
+                                                  JOIN public.coordinators h ON h.id = l.coordinator_id
+                                                 WHERE l.login = session_user AND l.revoked_at IS NULL),
+                                               public.certjobs_claimed_address()))
 $$;
 
 CREATE FUNCTION public.certjobs_own_mentors() RETURNS bigint[]
     LANGUAGE sql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     SELECT coalesce(array_agg(DISTINCT a.mentor_id::bigint), '{}')
       FROM public.coordinator_assignments a
-     WHERE a.coordinator_id = ANY (public.certjobs_own_coordinators())
+     WHERE a.coordinator_id = ANY ((SELECT public.certjobs_own_coordinators())::bigint[])
 $$;
 
 CREATE FUNCTION public.certjobs_own_places(OUT organisations bigint[], OUT chapters bigint[]) RETURNS record
     LANGUAGE sql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     SELECT coalesce(array_agg(DISTINCT m.organisation_id::bigint), '{}'),
            coalesce(array_agg(DISTINCT m.chapter_id::bigint), '{}')
       FROM public.peer_mentors m
-     WHERE m.id = ANY (public.certjobs_own_mentors())
+     WHERE m.id = ANY ((SELECT public.certjobs_own_mentors())::bigint[])
 $$;
 
 CREATE FUNCTION public.certjobs_owner_is_dead(pid integer, session_start timestamp with time zone, last_sign timestamp with time zone) RETURNS boolean
@@ -888,7 +891,7 @@ COMMENT ON FUNCTION public.certjobs_owner_is_dead(pid integer, session_start tim
 
 CREATE FUNCTION public.certjobs_pause_expired(p_mentor_ids bigint[], p_today date) RETURNS TABLE(mentor_id bigint, mentor_ref text, organisation text, chapter text, certification_expiry date, recipients integer, has_coordinator boolean)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 -- Pauses the whole list; waits for whoever holds one of them, as long as the session's lock_timeout allows, in the order
 -- in which the triggers lock mentors too. Where the rows lie is looked up once nobody can move them any more.
@@ -903,7 +906,7 @@ $$;
 
 CREATE FUNCTION public.certjobs_pause_free(p_mentor_ids bigint[], p_today date) RETURNS TABLE(mentor_id bigint, mentor_ref text, organisation text, chapter text, certification_expiry date, recipients integer, has_coordinator boolean)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 -- Pauses those of the list whom no other session holds; waits for nobody.
 DECLARE
@@ -917,7 +920,7 @@ $$;
 
 CREATE FUNCTION public.certjobs_pause_next(p_organisation_id bigint, p_today date, p_job_name text, p_approved boolean, p_after_expiry date, p_after_id bigint, p_limit integer, p_shown integer, OUT candidates integer, OUT last_expiry date, OUT last_id bigint, OUT mentor_ids bigint[], OUT recipients integer, OUT without_coordinator integer, OUT shown jsonb) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_custom_plan'
     AS $$
 -- Pauses the next mentors after a keyset cursor, in the order of the partial index, or fails where another session holds
@@ -1008,7 +1011,7 @@ $$;
 
 CREATE FUNCTION public.certjobs_queue_changes() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 DECLARE
     changed CONSTANT text := $statement$
@@ -1104,7 +1107,7 @@ $_$;
 
 CREATE FUNCTION public.certjobs_queue_departures() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     queued bigint;
@@ -1146,7 +1149,7 @@ $$;
 
 CREATE FUNCTION public.certjobs_refresh_certification_expiry(mentor_ids bigint[]) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_custom_plan'
     AS $$
 BEGIN
@@ -1215,7 +1218,7 @@ $$;
 
 CREATE FUNCTION public.certjobs_signed(message bytea, signature bytea, modulus bytea) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     n constant numeric := public.certjobs_as_number(modulus);
@@ -2488,9 +2491,31 @@ GRANT ALL ON FUNCTION public.certjobs_notice_key(kind text, mentor_id bigint, ex
 GRANT ALL ON FUNCTION public.certjobs_notice_key(kind text, mentor_id bigint, expiry date, nth integer, coordinator_id bigint) TO certjobs_coordinator;
 
 GRANT SELECT ON TABLE public.organisations TO certjobs_job;
-GRANT SELECT ON TABLE public.organisations TO certjobs_read;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.organisations TO certjobs_admin;
-GRANT SELECT ON TABLE public.organisations TO certjobs_coordinator;
+
+GRANT SELECT(id) ON TABLE public.organisations TO certjobs_read;
+GRANT SELECT(id) ON TABLE public.organisations TO certjobs_coordinator;
+
+GRANT SELECT(code) ON TABLE public.organisations TO certjobs_read;
+GRANT SELECT(code) ON TABLE public.organisations TO certjobs_coordinator;
+
+GRANT SELECT(time_zone) ON TABLE public.organisations TO certjobs_read;
+GRANT SELECT(time_zone) ON TABLE public.organisations TO certjobs_coordinator;
+
+GRANT SELECT(thresholds) ON TABLE public.organisations TO certjobs_read;
+GRANT SELECT(thresholds) ON TABLE public.organisations TO certjobs_coordinator;
+
+GRANT SELECT(auto_pause) ON TABLE public.organisations TO certjobs_read;
+GRANT SELECT(auto_pause) ON TABLE public.organisations TO certjobs_coordinator;
+
+GRANT SELECT(remind) ON TABLE public.organisations TO certjobs_read;
+GRANT SELECT(remind) ON TABLE public.organisations TO certjobs_coordinator;
+
+GRANT SELECT(website_sync) ON TABLE public.organisations TO certjobs_read;
+GRANT SELECT(website_sync) ON TABLE public.organisations TO certjobs_coordinator;
+
+GRANT SELECT(fallback_address) ON TABLE public.organisations TO certjobs_read;
+GRANT SELECT(fallback_address) ON TABLE public.organisations TO certjobs_coordinator;
 
 GRANT ALL ON FUNCTION public.certjobs_organisation_facts(o public.organisations) TO certjobs_admin;
 GRANT ALL ON FUNCTION public.certjobs_organisation_facts(o public.organisations) TO certjobs_read;
@@ -2592,7 +2617,7 @@ GRANT SELECT ON TABLE public.guarded_set_members TO certjobs_admin;
 
 GRANT SELECT ON TABLE public.guarded_sets TO certjobs_job;
 GRANT SELECT ON TABLE public.guarded_sets TO certjobs_read;
-GRANT SELECT,UPDATE ON TABLE public.guarded_sets TO certjobs_admin;
+GRANT SELECT ON TABLE public.guarded_sets TO certjobs_admin;
 
 GRANT INSERT(hash) ON TABLE public.guarded_sets TO certjobs_job;
 
@@ -2605,6 +2630,14 @@ GRANT INSERT(size) ON TABLE public.guarded_sets TO certjobs_job;
 GRANT INSERT(run_id),UPDATE(run_id) ON TABLE public.guarded_sets TO certjobs_job;
 
 GRANT UPDATE(refused_at) ON TABLE public.guarded_sets TO certjobs_job;
+
+GRANT UPDATE(approved_by) ON TABLE public.guarded_sets TO certjobs_admin;
+
+GRANT UPDATE(reason) ON TABLE public.guarded_sets TO certjobs_admin;
+
+GRANT UPDATE(approved_at) ON TABLE public.guarded_sets TO certjobs_admin;
+
+GRANT UPDATE(approved_until) ON TABLE public.guarded_sets TO certjobs_admin;
 
 GRANT SELECT ON TABLE public.approved_changes TO certjobs_job;
 GRANT SELECT ON TABLE public.approved_changes TO certjobs_read;
@@ -2629,9 +2662,25 @@ GRANT SELECT(run_id) ON TABLE public.certification_events TO certjobs_job;
 
 GRANT SELECT(occurred_at) ON TABLE public.certification_events TO certjobs_job;
 
-GRANT SELECT ON TABLE public.certifications TO certjobs_read;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.certifications TO certjobs_admin;
-GRANT SELECT ON TABLE public.certifications TO certjobs_coordinator;
+
+GRANT SELECT(id) ON TABLE public.certifications TO certjobs_read;
+GRANT SELECT(id) ON TABLE public.certifications TO certjobs_coordinator;
+
+GRANT SELECT(external_ref) ON TABLE public.certifications TO certjobs_read;
+GRANT SELECT(external_ref) ON TABLE public.certifications TO certjobs_coordinator;
+
+GRANT SELECT(mentor_id) ON TABLE public.certifications TO certjobs_read;
+GRANT SELECT(mentor_id) ON TABLE public.certifications TO certjobs_coordinator;
+
+GRANT SELECT(issued_on) ON TABLE public.certifications TO certjobs_read;
+GRANT SELECT(issued_on) ON TABLE public.certifications TO certjobs_coordinator;
+
+GRANT SELECT(expires_on) ON TABLE public.certifications TO certjobs_read;
+GRANT SELECT(expires_on) ON TABLE public.certifications TO certjobs_coordinator;
+
+GRANT SELECT(withdrawn_on) ON TABLE public.certifications TO certjobs_read;
+GRANT SELECT(withdrawn_on) ON TABLE public.certifications TO certjobs_coordinator;
 
 GRANT SELECT ON TABLE public.certjobs_schema_version TO certjobs_job;
 GRANT SELECT ON TABLE public.certjobs_schema_version TO certjobs_admin;
@@ -2639,25 +2688,76 @@ GRANT SELECT ON TABLE public.certjobs_schema_version TO certjobs_read;
 GRANT SELECT ON TABLE public.certjobs_schema_version TO certjobs_coordinator;
 
 GRANT SELECT ON TABLE public.chapters TO certjobs_job;
-GRANT SELECT ON TABLE public.chapters TO certjobs_read;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.chapters TO certjobs_admin;
-GRANT SELECT ON TABLE public.chapters TO certjobs_coordinator;
+
+GRANT SELECT(id) ON TABLE public.chapters TO certjobs_read;
+GRANT SELECT(id) ON TABLE public.chapters TO certjobs_coordinator;
+
+GRANT SELECT(organisation_id) ON TABLE public.chapters TO certjobs_read;
+GRANT SELECT(organisation_id) ON TABLE public.chapters TO certjobs_coordinator;
+
+GRANT SELECT(name) ON TABLE public.chapters TO certjobs_read;
+GRANT SELECT(name) ON TABLE public.chapters TO certjobs_coordinator;
 
 GRANT SELECT ON TABLE public.claim_keys TO certjobs_read;
-GRANT SELECT,INSERT,UPDATE ON TABLE public.claim_keys TO certjobs_admin;
+GRANT SELECT ON TABLE public.claim_keys TO certjobs_admin;
+
+GRANT INSERT(issuer) ON TABLE public.claim_keys TO certjobs_admin;
+
+GRANT INSERT(key_id) ON TABLE public.claim_keys TO certjobs_admin;
+
+GRANT INSERT(modulus) ON TABLE public.claim_keys TO certjobs_admin;
+
+GRANT INSERT(granted_by) ON TABLE public.claim_keys TO certjobs_admin;
+
+GRANT INSERT(reason) ON TABLE public.claim_keys TO certjobs_admin;
+
+GRANT UPDATE(revoked_by) ON TABLE public.claim_keys TO certjobs_admin;
+
+GRANT UPDATE(revoked_reason) ON TABLE public.claim_keys TO certjobs_admin;
+
+GRANT UPDATE(revoked_at) ON TABLE public.claim_keys TO certjobs_admin;
 
 GRANT SELECT ON TABLE public.coordinator_assignments TO certjobs_job;
-GRANT SELECT ON TABLE public.coordinator_assignments TO certjobs_read;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.coordinator_assignments TO certjobs_admin;
-GRANT SELECT ON TABLE public.coordinator_assignments TO certjobs_coordinator;
+
+GRANT SELECT(mentor_id) ON TABLE public.coordinator_assignments TO certjobs_read;
+GRANT SELECT(mentor_id) ON TABLE public.coordinator_assignments TO certjobs_coordinator;
+
+GRANT SELECT(coordinator_id) ON TABLE public.coordinator_assignments TO certjobs_read;
+GRANT SELECT(coordinator_id) ON TABLE public.coordinator_assignments TO certjobs_coordinator;
 
 GRANT SELECT ON TABLE public.coordinator_logins TO certjobs_read;
-GRANT SELECT,INSERT,UPDATE ON TABLE public.coordinator_logins TO certjobs_admin;
+GRANT SELECT ON TABLE public.coordinator_logins TO certjobs_admin;
+
+GRANT INSERT(login) ON TABLE public.coordinator_logins TO certjobs_admin;
+
+GRANT INSERT(coordinator_id) ON TABLE public.coordinator_logins TO certjobs_admin;
+
+GRANT INSERT(granted_by) ON TABLE public.coordinator_logins TO certjobs_admin;
+
+GRANT INSERT(reason) ON TABLE public.coordinator_logins TO certjobs_admin;
+
+GRANT UPDATE(revoked_by) ON TABLE public.coordinator_logins TO certjobs_admin;
+
+GRANT UPDATE(revoked_reason) ON TABLE public.coordinator_logins TO certjobs_admin;
+
+GRANT UPDATE(revoked_at) ON TABLE public.coordinator_logins TO certjobs_admin;
 
 GRANT SELECT ON TABLE public.coordinators TO certjobs_job;
-GRANT SELECT ON TABLE public.coordinators TO certjobs_read;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.coordinators TO certjobs_admin;
-GRANT SELECT ON TABLE public.coordinators TO certjobs_coordinator;
+
+GRANT SELECT(id) ON TABLE public.coordinators TO certjobs_read;
+GRANT SELECT(id) ON TABLE public.coordinators TO certjobs_coordinator;
+
+GRANT SELECT(address) ON TABLE public.coordinators TO certjobs_read;
+GRANT SELECT(address) ON TABLE public.coordinators TO certjobs_coordinator;
+
+GRANT SELECT(name) ON TABLE public.coordinators TO certjobs_read;
+GRANT SELECT(name) ON TABLE public.coordinators TO certjobs_coordinator;
+
+GRANT SELECT(language) ON TABLE public.coordinators TO certjobs_read;
+GRANT SELECT(language) ON TABLE public.coordinators TO certjobs_coordinator;
 
 GRANT SELECT ON TABLE public.forecasts TO certjobs_job;
 GRANT SELECT ON TABLE public.forecasts TO certjobs_read;
@@ -2714,21 +2814,23 @@ GRANT SELECT(occurred_at) ON TABLE public.mentor_status_events TO certjobs_coord
 GRANT SELECT ON TABLE public.notice_snoozes TO certjobs_job;
 GRANT SELECT ON TABLE public.notice_snoozes TO certjobs_read;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.notice_snoozes TO certjobs_admin;
-GRANT SELECT,DELETE ON TABLE public.notice_snoozes TO certjobs_coordinator;
+GRANT DELETE ON TABLE public.notice_snoozes TO certjobs_coordinator;
 
-GRANT INSERT(mentor_id) ON TABLE public.notice_snoozes TO certjobs_coordinator;
+GRANT SELECT(mentor_id),INSERT(mentor_id) ON TABLE public.notice_snoozes TO certjobs_coordinator;
 
-GRANT INSERT(coordinator_id) ON TABLE public.notice_snoozes TO certjobs_coordinator;
+GRANT SELECT(coordinator_id),INSERT(coordinator_id) ON TABLE public.notice_snoozes TO certjobs_coordinator;
 
-GRANT INSERT(threshold_day) ON TABLE public.notice_snoozes TO certjobs_coordinator;
+GRANT SELECT(threshold_day),INSERT(threshold_day) ON TABLE public.notice_snoozes TO certjobs_coordinator;
 
-GRANT INSERT(until),UPDATE(until) ON TABLE public.notice_snoozes TO certjobs_coordinator;
+GRANT SELECT(until),INSERT(until),UPDATE(until) ON TABLE public.notice_snoozes TO certjobs_coordinator;
 
 GRANT INSERT(reason),UPDATE(reason) ON TABLE public.notice_snoozes TO certjobs_coordinator;
 
+GRANT SELECT(created_at) ON TABLE public.notice_snoozes TO certjobs_coordinator;
+
 GRANT SELECT,INSERT ON TABLE public.notifications TO certjobs_job;
 GRANT SELECT ON TABLE public.notifications TO certjobs_read;
-GRANT SELECT,UPDATE ON TABLE public.notifications TO certjobs_admin;
+GRANT SELECT ON TABLE public.notifications TO certjobs_admin;
 
 GRANT SELECT(id) ON TABLE public.notifications TO certjobs_coordinator;
 
@@ -2743,6 +2845,8 @@ GRANT SELECT(threshold_day) ON TABLE public.notifications TO certjobs_coordinato
 GRANT SELECT(pause_ordinal) ON TABLE public.notifications TO certjobs_coordinator;
 
 GRANT SELECT(coordinator_id) ON TABLE public.notifications TO certjobs_coordinator;
+
+GRANT UPDATE(idempotency_key) ON TABLE public.notifications TO certjobs_admin;
 
 GRANT UPDATE(status) ON TABLE public.notifications TO certjobs_job;
 GRANT SELECT(status) ON TABLE public.notifications TO certjobs_coordinator;
@@ -2764,10 +2868,38 @@ GRANT SELECT(sent_at) ON TABLE public.notifications TO certjobs_coordinator;
 
 GRANT UPDATE(channel) ON TABLE public.notifications TO certjobs_job;
 
+GRANT UPDATE(handled_by) ON TABLE public.notifications TO certjobs_admin;
+
+GRANT UPDATE(handled_reason) ON TABLE public.notifications TO certjobs_admin;
+
+GRANT UPDATE(handled_at) ON TABLE public.notifications TO certjobs_admin;
+
 GRANT SELECT ON TABLE public.peer_mentors TO certjobs_job;
-GRANT SELECT ON TABLE public.peer_mentors TO certjobs_read;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.peer_mentors TO certjobs_admin;
-GRANT SELECT ON TABLE public.peer_mentors TO certjobs_coordinator;
+
+GRANT SELECT(id) ON TABLE public.peer_mentors TO certjobs_read;
+GRANT SELECT(id) ON TABLE public.peer_mentors TO certjobs_coordinator;
+
+GRANT SELECT(external_ref) ON TABLE public.peer_mentors TO certjobs_read;
+GRANT SELECT(external_ref) ON TABLE public.peer_mentors TO certjobs_coordinator;
+
+GRANT SELECT(name) ON TABLE public.peer_mentors TO certjobs_read;
+GRANT SELECT(name) ON TABLE public.peer_mentors TO certjobs_coordinator;
+
+GRANT SELECT(organisation_id) ON TABLE public.peer_mentors TO certjobs_read;
+GRANT SELECT(organisation_id) ON TABLE public.peer_mentors TO certjobs_coordinator;
+
+GRANT SELECT(chapter_id) ON TABLE public.peer_mentors TO certjobs_read;
+GRANT SELECT(chapter_id) ON TABLE public.peer_mentors TO certjobs_coordinator;
+
+GRANT SELECT(status) ON TABLE public.peer_mentors TO certjobs_read;
+GRANT SELECT(status) ON TABLE public.peer_mentors TO certjobs_coordinator;
+
+GRANT SELECT(pause_reason) ON TABLE public.peer_mentors TO certjobs_read;
+GRANT SELECT(pause_reason) ON TABLE public.peer_mentors TO certjobs_coordinator;
+
+GRANT SELECT(certification_expiry) ON TABLE public.peer_mentors TO certjobs_read;
+GRANT SELECT(certification_expiry) ON TABLE public.peer_mentors TO certjobs_coordinator;
 
 GRANT SELECT ON TABLE public.reconciliation_log TO certjobs_job;
 GRANT SELECT ON TABLE public.reconciliation_log TO certjobs_read;
@@ -2814,7 +2946,7 @@ GRANT SELECT(occurred_at) ON TABLE public.roster_events TO certjobs_job;
 
 GRANT SELECT,INSERT ON TABLE public.sync_queue TO certjobs_job;
 GRANT SELECT ON TABLE public.sync_queue TO certjobs_read;
-GRANT SELECT,UPDATE ON TABLE public.sync_queue TO certjobs_admin;
+GRANT SELECT ON TABLE public.sync_queue TO certjobs_admin;
 
 GRANT UPDATE(mentor_ref) ON TABLE public.sync_queue TO certjobs_job;
 
@@ -2845,6 +2977,12 @@ GRANT UPDATE(finished_at) ON TABLE public.sync_queue TO certjobs_job;
 GRANT UPDATE(let_through_at) ON TABLE public.sync_queue TO certjobs_job;
 
 GRANT UPDATE(unsure_until) ON TABLE public.sync_queue TO certjobs_job;
+
+GRANT UPDATE(handled_by) ON TABLE public.sync_queue TO certjobs_admin;
+
+GRANT UPDATE(handled_reason) ON TABLE public.sync_queue TO certjobs_admin;
+
+GRANT UPDATE(handled_at) ON TABLE public.sync_queue TO certjobs_admin;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.website_listing TO certjobs_job;
 GRANT SELECT ON TABLE public.website_listing TO certjobs_read;
