@@ -394,6 +394,7 @@ def test_postgresql_is_restarted(tmp_path: Path, local_directory: Path) -> None:
         migrate(url)
         cluster = Cluster(url.replace("/certjobs?", "/postgres?"))
         cluster.let_in()
+        cluster.close()
         database = TestDatabase("certjobs", cluster)
         with worlds(database, portal, tmp_path) as world:
             watcher = world.watch()
