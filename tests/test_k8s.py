@@ -184,6 +184,7 @@ def test_every_setting_exists(rendered: dict[str, list[dict[str, Any]]]) -> None
         for name in names:
             field = Settings.model_fields[name.removeprefix(PREFIX).lower()]
             assert name.startswith(PREFIX)
+            assert name != f"{PREFIX}TRIGGER", "who works in a pod by hand is no schedule"
             assert "Secret" not in str(field.annotation), name
 
 
