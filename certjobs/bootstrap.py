@@ -170,8 +170,18 @@ class Environment:
 
     def check_schema(self) -> None:
         """Raise unless the database is reachable and its schema at head."""
-        with db_engine.translated_errors(), self.engine.connect() as connection:
+        with self._advising(), db_engine.translated_errors(), self.engine.connect() as connection:
             schema.require_head(connection)
+
+    @contextmanager
+    def _advising(self) -> Iterator[None]:
+        """Let the command that brings the schema up to date be the one for the database that is worked on."""
+        try:
+            yield
+        except ConfigurationError as exc:
+            if self.request.local and exc.hint:
+                exc.hint = exc.hint.replace("certjobs db upgrade", "certjobs db upgrade --local")
+            raise
 
     def open_session(self, run: NewRun) -> RunSession:
         """Open the session that stands for the run, past a pooler where one is configured."""
@@ -407,6 +417,10 @@ class Environment:
             return None
         return Diagnosis(self._sessions, SystemClock())
 
+    def _schema(self) -> str:
+        with self._advising():
+            return self.diagnosis().require_head()
+
     def sources(self, origins: Origins) -> Sources:
         """Return what is examined, nothing of it opened yet."""
         from certjobs.admin.doctor import Sources
@@ -419,12 +433,14 @@ class Environment:
             address=lambda: database_shown(self.url),
             diagnosis=self.diagnosis,
             lock_diagnosis=self.lock_diagnosis,
+            schema=self._schema,
             transaction=lambda: Database(self.engine, Attribution(self.actor)).transaction,
             portal=lambda: self.portal,
             concurrency=self.settings.sync_concurrency,
             site=lambda: self.site,
             channel=self.channel,
             rehearsal=self.settings.redirect_all_to is not None,
+            password_alone=self.settings.smtp_password is not None and self.settings.smtp_username is None,
             notifier=lambda: _reachable(self.notifier),
             alerter=lambda: _reachable(self.alerter),
         )

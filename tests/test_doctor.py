@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import threading
@@ -18,6 +19,7 @@ from tests.canaries import canary, store
 from tests.children.helpers import NIGHT, dump, load
 from tests.children.processes import eventually
 from tests.children.servers import database_that_rejects_passwords, unused_port, webhook
+from tests.conftest import ROOT
 from tests.portal import running
 from tests.roster import Mentor
 from tests.test_email import PASSWORD, USER, context_of, knows_us, mailroom
@@ -111,6 +113,10 @@ def test_a_person_sees_a_table_with_what_mends_it_and_the_sum(certjobs: Certjobs
     position = next(number for number, line in enumerate(lines) if "No channel is set" in line)
     assert lines[position].startswith("warning   channel")
     assert lines[position + 1] == "→ Set CERTJOBS_NOTIFY_CHANNEL to email or webhook."
+    (sample,) = re.findall(
+        r"(?m)^  (warning   alerts .*\n(?:   .*\n)+)", (ROOT / "README.md").read_text(encoding="utf-8")
+    )
+    assert " ".join(sample.split()) in " ".join(result.stdout.split()), "README.md shows it as it is"
     assert lines[-1].endswith("7 warnings, 0 failed, 1 skipped (exit 0).")
 
 
@@ -585,6 +591,15 @@ def test_the_mail_server(certjobs: Certjobs, tls: ssl.SSLContext) -> None:
         assert "CERTJOBS_SMTP_SECURITY" in found["mend"]
 
 
+def test_a_password_that_nobody_logs_in_with(certjobs: Certjobs, tls: ssl.SSLContext) -> None:
+    """A password for the mail server without a name is a warning, for a run would not log in; not without both."""
+    with mailroom(tls_context=tls, require_starttls=True) as room:
+        alone = {name: value for name, value in email(room.port).items() if name != "CERTJOBS_SMTP_USERNAME"}
+        assert "CERTJOBS_SMTP_USERNAME" in examine(certjobs, env=alone).warns("notifier.channel")["mend"]
+        del alone["CERTJOBS_SMTP_PASSWORD"]
+        assert examine(certjobs, env=alone)["notifier.channel"]["status"] == "ok"
+
+
 def test_a_setting_of_the_channel_is_missing(certjobs: Certjobs) -> None:
     """The channel email without a mail server is 78, and the line names the setting."""
     found = examine(certjobs, env={"CERTJOBS_NOTIFY_CHANNEL": "email"}).failed("notifier.channel", 78)
@@ -642,6 +657,8 @@ def test_the_embedded_database_needs_no_address(certjobs: Certjobs) -> None:
     found = Examined(certjobs("doctor", "--local", "--json", url="mysql://db.example.org/mentors"))
     assert found.named("failed") == {"settings.CERTJOBS_DATABASE_URL", "database.schema"}
     assert found["database.reachable"]["status"] == "ok"
+    assert "`certjobs db upgrade --local`" in found["database.schema"]["mend"]
+    assert "`certjobs db upgrade --local`" in certjobs("status", "--local").stderr
 
 
 # How the nights go.

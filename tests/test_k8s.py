@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
-import kubernetes_validate  # type: ignore[import-untyped] # it has no types
 import pytest
 import yaml
 
+from certjobs import config, services
+from certjobs.adapters.clock import SystemClock
 from certjobs.config import PREFIX, Settings
 from certjobs.errors import ExitCode
+from tests.canaries import canary, store
+from tests.children.servers import unused_port
 from tests.conftest import ROOT
 from tests.test_units import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.conftest import Certjobs, Result
 
 K8S = ROOT / "k8s"
 RENDERED = (*(f"overlays/{name}" for name in ("dev", "staging", "prod")), "breakglass")
@@ -57,16 +65,8 @@ def pods(documents: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any],
             yield each["metadata"]["name"], job, job["template"]["spec"]
 
 
-def test_every_overlay_is_what_kubernetes_takes(rendered: dict[str, list[dict[str, Any]]]) -> None:
-    """Every document of every overlay passes strict validation against Kubernetes 1.32."""
-    for documents in rendered.values():
-        for each in documents:
-            if each["kind"] not in OTHERS:
-                kubernetes_validate.validate(each, "1.32", strict=True)
-
-
 def test_the_failure_policy_lists_the_codes_no_retry_helps(rendered: dict[str, list[dict[str, Any]]]) -> None:
-    """A night fails for good on just the codes of the table that no retry helps; the watchdog on overdue as well."""
+    """A night ends on just the codes of the table that no retry helps, and prune; the watchdog on overdue too."""
     for part in RENDERED[:-1]:
         policies = {
             name: (rule["onExitCodes"]["containerName"], sorted(rule["onExitCodes"]["values"]))
@@ -77,6 +77,7 @@ def test_the_failure_policy_lists_the_codes_no_retry_helps(rendered: dict[str, l
         assert policies == {
             "certjobs-nightly": ("certjobs", NO_RETRY_HELPS),
             "certjobs-watchdog": ("certjobs", sorted([*NO_RETRY_HELPS, int(ExitCode.PARTIAL)])),
+            "certjobs-prune": ("certjobs", NO_RETRY_HELPS),
         }
 
 
@@ -106,6 +107,75 @@ def test_every_command_line_is_one(rendered: dict[str, list[dict[str, Any]]]) ->
             parse(shlex.join(["certjobs", *pod["containers"][0]["args"]]))
 
 
+def starts(documents: list[dict[str, Any]], certjobs: Certjobs, path: Path) -> dict[str, Result]:
+    """Start each container as the manifests say, with its secrets and no database in reach; return how each ended.
+
+    What portal and channel need is looked at as well, for without a database a run does not come that far. A watcher
+    waits for the database: its heartbeat has no directory, and that is where it ends.
+    """
+    secrets = path / "secrets"
+    secrets.mkdir()
+    (secrets / "database_url").write_text(f"postgresql://nobody@127.0.0.1:{unused_port()}/certjobs", encoding="utf-8")
+    store(secrets / "dataverse_client_secret", canary("client"))
+    store(secrets / "smtp_password", canary("smtp"))
+    (settings,) = [each["data"] for each in documents if each["kind"] == "ConfigMap"]
+    ended = {}
+    for name, _, pod in pods(documents):
+        (container,) = pod["containers"]
+        given = settings if "envFrom" in container else {}
+        given = given | {each["name"]: each["value"] for each in container["env"]}
+        given[f"{PREFIX}SECRETS_DIR"] = str(secrets)
+        with pytest.MonkeyPatch.context() as patch:
+            for variable, value in given.items():
+                patch.setenv(variable, value)
+            loaded = config.load()
+            services.portal(loaded, config.load, SystemClock().sleep)
+            services.notifier(loaded, loaded.notify_channel or "none", sys.stdout)
+            services.site(loaded)
+        argv = [each.replace("/tmp/", f"{path}/nowhere/") for each in container["args"]]  # noqa: S108 - of a container
+        ended[name] = certjobs(*argv, env=given)
+    return ended
+
+
+def assert_started(ended: dict[str, Result]) -> None:
+    """See that what each misses is the database alone, and a watcher the place for its heartbeat."""
+    for name, result in ended.items():
+        if name == "certjobs-watch":
+            assert "heartbeat file cannot be written" in result.stderr
+        else:
+            assert result.exit_code == ExitCode.UNAVAILABLE, (name, result)
+
+
+@pytest.mark.parametrize("overlay", RENDERED[:-1])
+def test_every_container_starts(
+    rendered: dict[str, list[dict[str, Any]]], overlay: str, certjobs_unset: Certjobs, tmp_path: Path
+) -> None:
+    """With the settings of its overlay and the secrets that are asked for, each container comes as far as the database.
+
+    The break-glass Job runs with the settings of prod.
+    """
+    documents = rendered[overlay] + (rendered["breakglass"] if overlay == "overlays/prod" else [])
+    ended = starts(documents, certjobs_unset, tmp_path)
+    assert {"certjobs-nightly", "certjobs-watchdog", "certjobs-prune", "certjobs-migrate"} <= set(ended)
+    assert_started(ended)
+
+
+def test_every_account_is_there(rendered: dict[str, list[dict[str, Any]]]) -> None:
+    """Each pod has an account that is rendered with it, and migrate and break-glass one of their own."""
+    for part, documents in rendered.items():
+        accounts = {each["metadata"]["name"] for each in documents if each["kind"] == "ServiceAccount"}
+        used = {name: pod["serviceAccountName"] for name, _, pod in pods(documents)}
+        assert set(used.values()) == accounts, part
+        for name, account in used.items():
+            assert account == (name if name in ("certjobs-migrate", "certjobs-breakglass") else "certjobs")
+
+
+def test_every_pod_has_time_to_finish(rendered: dict[str, list[dict[str, Any]]]) -> None:
+    """Each pod that is ended has a minute for the request in hand."""
+    graces = {pod["terminationGracePeriodSeconds"] for documents in rendered.values() for _, _, pod in pods(documents)}
+    assert graces == {60}
+
+
 def test_every_setting_exists(rendered: dict[str, list[dict[str, Any]]]) -> None:
     """Every variable that the manifests set is a setting, and none of them holds a secret."""
     for documents in rendered.values():
@@ -114,6 +184,7 @@ def test_every_setting_exists(rendered: dict[str, list[dict[str, Any]]]) -> None
         for name in names:
             field = Settings.model_fields[name.removeprefix(PREFIX).lower()]
             assert name.startswith(PREFIX)
+            assert name != f"{PREFIX}TRIGGER", "who works in a pod by hand is no schedule"
             assert "Secret" not in str(field.annotation), name
 
 
@@ -150,10 +221,27 @@ def test_every_pod_is_restricted(rendered: dict[str, list[dict[str, Any]]]) -> N
             assert secret["defaultMode"] == 0o440
 
 
+def test_what_the_document_adds_to_the_network_policy(tmp_path: Path) -> None:
+    """The example of docs/kubernetes.md opens the ports that it tells of, and leaves those that were open."""
+    text = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    (example,) = [each for each in re.findall(r"(?s)```yaml\n(.*?)```", text) if "NetworkPolicy" in each]
+    place = tmp_path / "k8s"
+    shutil.copytree(K8S, place)
+    with (place / "overlays" / "staging" / "kustomization.yaml").open("a", encoding="utf-8") as file:
+        file.write(example)
+    documents = render(str(place / "overlays" / "staging"))
+    (policy,) = [each["spec"] for each in documents if each["kind"] == "NetworkPolicy"]
+    opened = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
+    assert opened == {53, 5432, 443, 587, 6432, 465}
+    said = re.search(r"(?s)## What the network lets through\n(.*?)```", text)
+    assert said
+    assert set(re.findall(r"\d{2,}", said[1])) == {"53", "5432", "443", "587"}
+
+
 @pytest.mark.parametrize("component", ["keda", "external-secrets", "workload-identity-azure"])
-def test_components_go_with_an_overlay(component: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_components_go_with_an_overlay(component: str, tmp_path: Path, certjobs_unset: Certjobs) -> None:
     """Each component can be added to an overlay, and changes what it says it does."""
-    place = tmp_path_factory.mktemp("k8s") / "k8s"
+    place = tmp_path / "k8s"
     shutil.copytree(K8S, place)
     file = place / "overlays" / "staging" / "kustomization.yaml"
     chosen = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -161,9 +249,13 @@ def test_components_go_with_an_overlay(component: str, tmp_path_factory: pytest.
     file.write_text(yaml.safe_dump(chosen), encoding="utf-8")
     documents = render(str(place / "overlays" / "staging"))
     if component == "workload-identity-azure":
-        (night,) = [each for each in documents if each["metadata"]["name"] == "certjobs-nightly"]
-        pod = night["spec"]["jobTemplate"]["spec"]["template"]
-        assert pod["metadata"]["labels"]["azure.workload.identity/use"] == "true"
-        assert f"{PREFIX}DATAVERSE_FEDERATED_TOKEN_FILE" in str(pod["spec"]["containers"][0]["env"])
+        use = "azure.workload.identity/use"
+        marked = {name for name, job, _ in pods(documents) if use in job["template"]["metadata"]["labels"]}
+        assert marked == {"certjobs-nightly", "certjobs-watch"}
+        pytest.importorskip("azure.identity")
+        (settings,) = [each["data"] for each in documents if each["kind"] == "ConfigMap"]
+        settings[f"{PREFIX}DATAVERSE_CREDENTIAL"] = "workload"
+        talking = [each for each in documents if each["metadata"]["name"] in marked or each["kind"] == "ConfigMap"]
+        assert_started(starts(talking, certjobs_unset, tmp_path))
     else:
         assert {each["kind"] for each in documents} & OTHERS

@@ -137,6 +137,7 @@ def test_the_settings_work(source: str, monkeypatch: pytest.MonkeyPatch) -> None
         if name.startswith(PREFIX) and name != f"{PREFIX}SECRETS_DIR":
             monkeypatch.setenv(name, value)
     assert Settings().portal == "dataverse"
+    assert Settings().trigger is None, "an administrator takes over the settings, and is no schedule"
 
 
 def test_every_service_tells_when_it_fails_and_every_timer_has_its_service() -> None:

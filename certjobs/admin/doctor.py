@@ -96,7 +96,8 @@ class Sources:
     """What is looked at. Each part is opened when it is first asked for, and raises where that is not possible.
 
     ``meaning``: what reads settings whose text has to mean something, by name. ``address``: the database's, as it may
-    be shown; ``local``: whether that is the embedded one.
+    be shown; ``local``: whether that is the embedded one. ``schema``: its version, which is the one that is needed.
+    ``password_alone``: there is a password for the mail server, and nobody to log in with it.
     """
 
     origins: Origins
@@ -105,12 +106,14 @@ class Sources:
     address: Callable[[], str]
     diagnosis: Callable[[], Diagnosis]
     lock_diagnosis: Callable[[], Diagnosis | None]
+    schema: Callable[[], str]
     transaction: Callable[[], UnitOfWork]
     portal: Callable[[], ListingPortal | None]
     concurrency: int
     site: Callable[[], PublicSite | None]
     channel: str
     rehearsal: bool
+    password_alone: bool
     notifier: Callable[[], Reachable | None]
     alerter: Callable[[], Reachable | None]
 
@@ -278,7 +281,7 @@ class _Examination:
         return Finding(name, OK, "an address of its own, which leads to the same database")
 
     def _schema(self, name: str) -> Finding:
-        version = self._sources.diagnosis().require_head()
+        version = self._sources.schema()
         self._at_head = True
         return Finding(name, OK, f"at {version}, which this program needs", details={"version": version})
 
@@ -403,6 +406,9 @@ class _Examination:
         notifier = self._sources.notifier()
         if notifier is not None:
             _within(notifier.reach)
+        if channel == "email" and self._sources.password_alone:
+            found = "CERTJOBS_SMTP_PASSWORD is set and CERTJOBS_SMTP_USERNAME is not: nobody logs in there."
+            return Finding(name, WARNING, found, "Set CERTJOBS_SMTP_USERNAME, or take the password away.")
         return Finding(name, OK, {"email": "email: the mail server lets us in"}.get(channel, f"{channel}: can be used"))
 
     def _alerts(self, name: str) -> Finding:
