@@ -1,8 +1,9 @@
 """What looks, during every test, at all that the run produces, for secrets that should not be there.
 
 ``install`` puts itself where things pass: settings on their way in; on their way out errors, what processes are started
-with and print, requests and mail as the tests' servers get them. ``tests/conftest.py`` adds what commands print, files,
-rows and the database server's log, and lets the test fail of which anything was found.
+with and print, what tests take of captured output, requests and mail as the tests' servers get them.
+``tests/conftest.py`` adds what commands print, files, rows and the database server's log, and lets the test fail of
+which anything was found.
 """
 
 from __future__ import annotations
@@ -426,10 +427,11 @@ class ServerLog:
 
 
 class WriteAheadLog:
-    """What a database's server writes before it changes anything: every row that came by any way, be it gone by now.
+    """What a database's server writes before it changes anything: every row that came by any way.
 
-    Not in it are temporary and unlogged tables, and what is rolled back may be cut off. A long value is compressed, so
-    it is seen only in the table itself. What a checkpoint within one test has done away with is passed over.
+    So one is seen that is deleted or rolled back by now. Not seen are rows of temporary and unlogged tables, and values
+    so long (about 2 kB) that the server compresses them: these only while they are in their table. What a checkpoint in
+    the midst of a test has done away with is passed over.
     """
 
     _SEGMENT = 16 << 20
