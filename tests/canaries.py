@@ -12,6 +12,7 @@ import json
 import os
 import re
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Kind = Literal[
-    "alert", "apprise", "assertion", "certificate", "client", "database", "notify", "ping", "proxy", "signing", "smtp",
-    "token",
+    "alert", "apprise", "assertion", "certificate", "claim", "client", "database", "notify", "ping", "proxy", "signing",
+    "smtp", "token",
 ]  # fmt: skip
 
 MARK = "geheim"  # a word of another language than the program, its people and its tests speak
+_PRIVATE_KEY = "PRIVATE KEY-----"  # as every key in a file of the kind PEM begins and ends
 _SHOWN = 60  # characters before a secret that are repeated, so that somebody finds where it came from
 _FILE = "CANARIES_FOUND"  # in the environment: where a process of the tests writes down what it found
 
@@ -52,8 +54,15 @@ def _in_base64(mark: bytes) -> Iterator[str]:
         yield text[-(-before * 8 // 6) : (before + len(mark)) * 8 // 6]
 
 
-_MARKS = (MARK, SIMULATORS_OWN, *_in_base64(MARK.encode()), *_in_base64(SIMULATORS_OWN.encode()))
+def _forms(mark: str) -> Iterator[str]:
+    """Yield every form in which a mark is recognised."""
+    yield from (mark, mark.upper(), mark.capitalize(), mark.encode().hex(), mark.encode().hex().upper())
+    yield from _in_base64(mark.encode())
+
+
+_MARKS = (*_forms(MARK), *_forms(SIMULATORS_OWN), _PRIVATE_KEY)
 _MARKS_IN_BYTES = tuple(each.encode() for each in _MARKS)
+_KNOWN = {MARK: "unnamed", SIMULATORS_OWN: "client", _PRIVATE_KEY: "private key"}
 _ANY = re.compile(
     rf"{MARK}-(?P<kind>[a-z]+)-(?:[^\s\"'\\]{{0,80}}?-{MARK})?|" + "|".join(re.escape(each) for each in _MARKS)
 )
@@ -74,17 +83,20 @@ def hits(text: str | bytes) -> Iterator[tuple[str, str]]:
     elif not is_canary(text):
         return
     for hit in _ANY.finditer(text):
-        known = "client" if hit[0] == SIMULATORS_OWN else "unnamed" if hit[0] == MARK else "encoded"
-        yield hit["kind"] or known, text[: hit.start()]
+        yield hit["kind"] or _KNOWN.get(hit[0], "encoded"), text[: hit.start()]
 
 
-def look(where: str, text: str | bytes, *, belongs: Callable[[str, str], bool] | None = None) -> None:
-    """Write down every secret of a text, unless it ``belongs`` there, of its kind and after what stands before it."""
+def look(where: str, text: str | bytes, *, belongs: Callable[[str, str], bool] | None = None) -> bool:
+    """Write down every secret of a text, unless it ``belongs`` there, of its kind and after what stands before it.
+
+    Tell whether there was any.
+    """
     seen = set()
     for kind, before in hits(text):
         if kind not in seen and not (belongs and belongs(kind, before)):
             seen.add(kind)
             note(f"a secret of the kind {kind} is in {where}, after {_ANY.sub('...', before)[-_SHOWN:]!r}")
+    return bool(seen)
 
 
 # What was found. A file, so that forked processes and programs of the tests can add to it.
@@ -135,9 +147,15 @@ def stored(path: Path) -> Path:
     return path
 
 
-def look_at_files(directory: Path) -> None:
-    """Look at every file below a directory but for those in which a test stored a secret; forget which they are."""
-    for path in directory.rglob("*"):
-        if path.is_file() and not path.is_symlink() and path.absolute() not in _stored:
-            look(f"the file {path.relative_to(directory)}", path.read_bytes())
+def forget_stored() -> None:
+    """Forget in which files a secret was stored, as the test that did so has ended."""
     _stored.clear()
+
+
+def look_at_files(directory: Path) -> None:
+    """Look at every name below a directory, and at every file but for those in which a test stored a secret."""
+    for path in directory.rglob("*"):
+        look("the name of a file", str(path.relative_to(directory)))
+        if path.is_file() and not path.is_symlink() and path.absolute() not in _stored:
+            with suppress(FileNotFoundError):  # a server may be at work there
+                look(f"the file {path.relative_to(directory)}", path.read_bytes())

@@ -56,18 +56,16 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """At the end of a test, its fixtures torn down, let it fail if a secret was found where it should not be."""
     report = yield
     if call.when != "teardown":
         return report
     for name, text in report.sections:
         canaries.look(name, text)
-    directory = getattr(item, "funcargs", {}).get("tmp_path")
-    if directory is not None:
-        canaries.look_at_files(directory)
+    leaks.look_at_directories()
+    leaks.look_at_written()
+    canaries.forget_stored()
     found = canaries.taken()
     if found and report.passed:
         report.outcome = "failed"
@@ -99,6 +97,7 @@ class Cluster:
 
     address: str
     log: leaks.ServerLog | None = None
+    written: leaks.WriteAheadLog | None = None
     _kept: list[psycopg.Connection[Any]] = field(default_factory=list)
 
     def url(self, database: str, login: str = "postgres") -> str:
@@ -112,9 +111,26 @@ class Cluster:
 
     def execute(self, statement: str) -> None:
         """Run one statement outside of any test database."""
+        self._session().execute(statement)
+
+    def _session(self) -> psycopg.Connection[Any]:
         if not self._kept or self._kept[-1].closed:
             self._kept.append(psycopg.connect(self.address, autocommit=True))
-        self._kept[-1].execute(statement)
+        return self._kept[-1]
+
+    def pass_over(self) -> None:
+        """Look at no row that was written until now."""
+        if self.written is not None:
+            self.written.begin(self._session())
+
+    def look_at_rows(self, database: str) -> None:
+        """Look at the rows of a database, and at those that are no more."""
+        # Unlogged, as what is looked for would be found in the log.
+        options = "-c log_statement=none -c synchronous_commit=on"
+        with psycopg.connect(self.url(database), autocommit=True, options=options) as connection:
+            leaks.look_at_rows(connection)
+            if self.written is not None:
+                self.written.look(connection)
 
     def look_at_log(self) -> None:
         """Look at what the server has written down since."""
@@ -185,11 +201,13 @@ def cluster() -> Iterator[Cluster]:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("CERTJOBS_SMTP_PASSWORD", canaries.canary("smtp"))  # which the server must not get
                 address = stack.enter_context(postgres.server(directory))
-            found = Cluster(address, leaks.ServerLog(directory / "postgres" / "log"))
+            data = directory / "postgres"
+            found = Cluster(address, leaks.ServerLog(data / "log"), leaks.WriteAheadLog(data / "pg_wal"))
             for parameter in ("fsync", "synchronous_commit", "full_page_writes"):
                 found.execute(f"ALTER SYSTEM SET {parameter} = off")
             found.execute("ALTER SYSTEM SET log_statement = 'all'")  # with their parameters
             found.execute("SELECT pg_reload_conf()")
+            found.execute("GRANT SET ON PARAMETER log_statement TO PUBLIC")  # for a session that tells a secret itself
             found.execute(f"CREATE DATABASE {TEMPLATE}")
             migrate(found.url(TEMPLATE))
             found.let_in()
@@ -227,10 +245,9 @@ def _database(cluster: Cluster, template: str) -> Iterator[TestDatabase]:
     name = f"test_{next(_numbers)}"
     cluster.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log")
     try:
+        cluster.pass_over()
         yield TestDatabase(name, cluster)
-        unlogged = "-c log_statement=none"  # what is looked for would be found in the log
-        with psycopg.connect(cluster.url(name), autocommit=True, options=unlogged) as connection:
-            leaks.look_at_rows(connection)
+        cluster.look_at_rows(name)
     finally:
         cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")
         cluster.look_at_log()
@@ -241,10 +258,12 @@ def local_directory() -> Iterator[Path]:
     """Give the test a directory for an embedded server of its own, made when first used.
 
     Not below tmp_path: under root the server runs as another user, and pytest closes its directories to others anew
-    whenever it starts somewhere on the machine.
+    whenever it starts somewhere on the machine. In the end all its files are looked at, whether the server runs or not:
+    its log, its tables as they lie there and what it wrote ahead of them. A long value that it compressed is not seen.
     """
     directory = Path(tempfile.gettempdir()) / f"certjobs-local-{os.getpid()}-{next(_numbers)}"
     yield directory
+    canaries.look_at_files(directory)
     shutil.rmtree(directory, ignore_errors=True)
 
 

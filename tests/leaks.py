@@ -1,8 +1,9 @@
 """What looks, during every test, at all that the run produces, for secrets that should not be there.
 
 ``install`` puts itself where things pass: settings on their way in; on their way out errors, what processes are started
-with and print, requests and mail as the tests' servers get them. ``tests/conftest.py`` adds what commands print, files,
-rows and the database server's log, and lets the test fail of which anything was found.
+with and print, what tests take of captured output, requests and mail as the tests' servers get them.
+``tests/conftest.py`` adds what commands print, files, rows and the database server's log, and lets the test fail of
+which anything was found.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import inspect
 import os
 import re
 import secrets
+import stat
 import subprocess
 import sys
 import traceback
+from contextlib import suppress
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
@@ -25,6 +28,7 @@ from urllib.parse import urlsplit
 
 import aiosmtpd.smtp
 import pexpect
+import pytest
 from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy.engine import URL
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
     import psycopg
 
 PROGRAM = str(Path(errors.__file__).parent) + os.sep
+_OVERLAP = 100  # characters of what was read before, so that no secret hides where it was cut
 SETTINGS = tuple(
     name for name, field in Settings.model_fields.items() if SecretStr.__name__ in str(field.annotation)
 )  # those whose values are secrets
@@ -162,7 +167,83 @@ def _by_the_program() -> bool:
     return any(frame.f_code.co_filename.startswith(PROGRAM) for frame, _ in traceback.walk_stack(None))
 
 
+class _Pieces:
+    """What is read piece by piece, looked at also where two pieces meet."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._last: Any = None
+
+    def look(self, data: Any) -> None:
+        """Look at one more piece."""
+        text = data if self._last is None else self._last + data
+        self._last = text[:0] if look(self._where, text) else text[-_OVERLAP:]
+
+
+class _Looking:
+    """A stream that lets look at whatever is read from it."""
+
+    def __init__(self, stream: Any, look_at: Callable[[Any], object]) -> None:
+        self._stream = stream
+        self._look_at = look_at
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self._seen, self._stream)
+
+    def readline(self, *args: Any) -> Any:
+        return self._seen(self._stream.readline(*args))
+
+    def readlines(self, *args: Any) -> Any:
+        return [self._seen(line) for line in self._stream.readlines(*args)]
+
+    def read(self, *args: Any) -> Any:
+        return self._seen(self._stream.read(*args))
+
+    def read1(self, *args: Any) -> Any:
+        return self._seen(self._stream.read1(*args))
+
+    def _seen(self, data: Any) -> Any:
+        if data:
+            self._look_at(data)
+        return data
+
+
+_written: list[tuple[str, int]] = []
+
+
+def _keep(where: str, given: Any) -> None:
+    """Keep the file that a process writes to, if it is one, for the end of the test."""
+    with suppress(AttributeError, OSError, ValueError):
+        descriptor = given if isinstance(given, int) else given.fileno()
+        if descriptor >= 0 and stat.S_ISREG(os.fstat(descriptor).st_mode):
+            _written.append((where, os.open(f"/dev/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)))
+
+
+def look_at_written() -> None:
+    """Look at the files that processes wrote to, wherever these are, and forget them."""
+    for where, descriptor in _written:
+        with os.fdopen(descriptor, "rb") as file:
+            file.seek(0)
+            look(where, file.read())
+    _written.clear()
+
+
 def _watch_output() -> None:
+    start = subprocess.Popen.__init__
+
+    @functools.wraps(start)
+    def starting(process: subprocess.Popen[Any], *args: Any, **kwargs: Any) -> None:
+        start(process, *args, **kwargs)
+        for name in ("stdout", "stderr"):
+            if stream := getattr(process, name):
+                setattr(process, name, _Looking(stream, _Pieces(f"the {name} of a process").look))
+            else:
+                _keep(f"the {name} of a process", kwargs.get(name))
+
+    setattr(subprocess.Popen, "__init__", starting)  # noqa: B010 - for the type checker
     communicate = subprocess.Popen.communicate
 
     @functools.wraps(communicate)
@@ -178,11 +259,20 @@ def _watch_output() -> None:
     @functools.wraps(reading)
     def read_nonblocking(child: Any, *args: Any, **kwargs: Any) -> Any:
         data = reading(child, *args, **kwargs)
-        child.seen_last = (getattr(child, "seen_last", data[:0]) + data)[-1000 - len(data) :]
-        look("what a terminal shows", child.seen_last)
+        child.__dict__.setdefault("looking", _Pieces("what a terminal shows")).look(data)
         return data
 
     setattr(pexpect.spawn, "read_nonblocking", read_nonblocking)  # noqa: B010 - for the type checker
+    taking = pytest.CaptureFixture.readouterr
+
+    @functools.wraps(taking)
+    def readouterr(capture: pytest.CaptureFixture[Any]) -> Any:
+        taken = taking(capture)
+        look("the stdout that a test takes", taken.out)
+        look("the stderr that a test takes", taken.err)
+        return taken
+
+    setattr(pytest.CaptureFixture, "readouterr", readouterr)  # noqa: B010 - for the type checker
 
 
 # What the tests' servers get.
@@ -207,26 +297,6 @@ def belongs_in_request(kind: str, before: str) -> bool:
     return any(each in _PLACES and _PLACES[each].fullmatch(line) for each in kinds)
 
 
-class _Looking:
-    """A stream from which a server reads a request, line by line and then the body."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def readline(self, *args: Any) -> bytes:
-        return self._seen(self._stream.readline(*args))
-
-    def read(self, *args: Any) -> bytes:
-        return self._seen(self._stream.read(*args))
-
-    def _seen(self, data: bytes) -> bytes:
-        look("a request", data, belongs=belongs_in_request)
-        return data
-
-
 def look_at_mail(content: bytes) -> None:
     """Look at a mail as it travels and as it is read."""
     look("a mail", content)
@@ -242,7 +312,7 @@ def _watch_servers() -> None:
     @functools.wraps(setup)
     def set_up(handler: Any) -> None:
         setup(handler)
-        handler.rfile = _Looking(handler.rfile)
+        handler.rfile = _Looking(handler.rfile, functools.partial(look, "a request", belongs=belongs_in_request))
 
     setattr(StreamRequestHandler, "setup", set_up)  # noqa: B010 - for the type checker
 
@@ -295,11 +365,34 @@ def look_at_output(stdout: str, stderr: str) -> None:
             note(f"the log names somebody: {found[0]!r} in {line[:200]}")
 
 
+# Files.
+
+_made: list[Path] = []
+
+
+def _watch_directories() -> None:
+    make = pytest.TempPathFactory.mktemp
+
+    @functools.wraps(make)
+    def mktemp(*args: Any, **kwargs: Any) -> Path:
+        _made.append(make(*args, **kwargs))
+        return _made[-1]
+
+    setattr(pytest.TempPathFactory, "mktemp", mktemp)  # noqa: B010 - for the type checker
+
+
+def look_at_directories() -> None:
+    """Look at the directories that pytest made for tests since: each once, at the end of the test that asked for it."""
+    for directory in _made:
+        canaries.look_at_files(directory)
+    _made.clear()
+
+
 # The database.
 
 
 def look_at_rows(connection: psycopg.Connection[Any]) -> None:
-    """Look at every row of every table of a database."""
+    """Look at every row of every table of a database, as it is at this moment."""
     names = connection.execute(
         "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
@@ -333,10 +426,49 @@ class ServerLog:
                 yield b"".join(data)
 
 
+class WriteAheadLog:
+    """What a database's server writes before it changes anything: every row that came by any way.
+
+    So one is seen that is deleted or rolled back by now. Not seen are rows of temporary and unlogged tables, and values
+    so long (about 2 kB) that the server compresses them: these only while they are in their table. What a checkpoint in
+    the midst of a test has done away with is passed over.
+    """
+
+    _SEGMENT = 16 << 20
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._seen = 0
+
+    def begin(self, connection: psycopg.Connection[Any]) -> None:
+        """Pass over all that was written so far."""
+        self._seen = self._position(connection, "pg_current_wal_insert_lsn")
+
+    def look(self, connection: psycopg.Connection[Any]) -> None:
+        """Look at what was added. The connection is one on which a commit waits until it is written."""
+        connection.execute("SELECT pg_logical_emit_message(true, '', '')")  # something to commit
+        end = self._position(connection, "pg_current_wal_lsn")
+        while self._seen < end:
+            number, offset = divmod(self._seen, self._SEGMENT)
+            length = min(end - self._seen, self._SEGMENT - offset)
+            path = self._directory / f"{1:08X}{number >> 8:08X}{number & 0xFF:08X}"
+            with suppress(FileNotFoundError), path.open("rb") as file:
+                file.seek(offset)
+                look("the rows that the database's server wrote", file.read(length))
+            self._seen += length
+
+    @staticmethod
+    def _position(connection: psycopg.Connection[Any], function: str) -> int:
+        query = sql.SQL("SELECT ({}() - '0/0')::bigint").format(sql.Identifier(function))
+        ((position,),) = connection.execute(query)
+        return int(position)
+
+
 def install() -> None:
     """Look from now on, for as long as this process lives."""
     _guard_everything_given()
     watch_processes()
     _watch_output()
+    _watch_directories()
     _watch_servers()
     _watch_errors()

@@ -23,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jwt.algorithms import RSAAlgorithm
 
+from tests.canaries import canary
 from tests.children.helpers import load
 from tests.children.processes import eventually
 from tests.conftest import ROOT, Certjobs, migrate
@@ -113,6 +114,7 @@ def claim(
 ) -> str:
     """Return what the coordinators' portal would sign."""
     body = {"iss": ISSUER, "aud": "certjobs", "sub": subject, "exp": int(time.time()) + 600} | changed
+    body["jti"] = canary("claim")
     body.pop(without or "", None)
     made = jwt.PyJWT({"enforce_minimum_key_length": False})
     return made.encode(body, key or private_key(), algorithm=algorithm, headers={"kid": key_id})
@@ -128,7 +130,7 @@ class World:
     def session(self, login: str, signed: str | None = None) -> Iterator[psycopg.Connection[Any]]:
         """Open a session of a login, all of which is rolled back."""
         url = self.database.cluster.url(self.database.name, login)
-        with psycopg.connect(url) as connection:
+        with psycopg.connect(url, options="-c log_statement=none") as connection:  # which would tell the claim
             if signed is not None:
                 connection.execute("SELECT set_config('certjobs.claim', %s, false)", [signed])
             yield connection
@@ -533,6 +535,8 @@ def pieces(**changed: object) -> str:
     """Return a claim whose parts are as given, each as JSON, and signed by the key that is trusted."""
     header = changed.get("header", {"alg": "RS256", "kid": "2026-11"})
     body = changed.get("body", {"iss": ISSUER, "aud": "certjobs", "sub": "kari@example.org", "exp": time.time() + 60})
+    if isinstance(body, dict):
+        body = {**body, "jti": canary("claim")}
     first, second = (
         urlsafe_b64encode(each if isinstance(each, bytes) else json.dumps(each).encode()).rstrip(b"=")
         for each in (header, body)

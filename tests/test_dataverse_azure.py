@@ -46,7 +46,7 @@ class Setting:
         authority.cert_pem.write_to_path(self.ca_file)
         self.certificate = directory / "certificate.pem"
         issued = authority.issue_cert("certjobs.example.org", key_type=trustme.KeyType.RSA)
-        issued.private_key_and_cert_chain_pem.write_to_path(str(self.certificate))
+        issued.private_key_and_cert_chain_pem.write_to_path(str(stored(self.certificate)))
         self.token_file = directory / "token"
         store(self.token_file, f"{ASSERTION}-1\n")
 

@@ -15,6 +15,7 @@ import pytest
 
 from certjobs.errors import ConfigurationError
 from certjobs.local import postgres
+from tests.canaries import stored
 from tests.conftest import migrate
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def test_demo_in_a_path_with_a_space_and_over_an_earlier_one(local_directory: Pa
     Whatever an earlier demo left in its database.
     """
     directory = local_directory / "a path" / "with spaces"
+    stored(directory / "demo" / "secret")  # by the demo, for its own simulator
     with postgres.database(directory / "demo") as url:
         migrate(url)
         done = subprocess.run(

@@ -1201,8 +1201,7 @@ def test_any_bytes_at_all(
 ) -> None:
     """Whatever the bytes and the options, an import takes or refuses them, and its rejects can be read again."""
     options = [*(("--encoding", encoding) if encoding else ()), *(("--delimiter", delimiter) if delimiter else ())]
-    path = tmp_path_factory.getbasetemp() / "any.csv"
-    path.unlink(missing_ok=True)
+    path = tmp_path_factory.mktemp("any") / "any.csv"
     assert_no_surprise(certjobs("roster", "import", "-", "--dry-run", *options, stdin=file), 0, 65)
     result = certjobs("roster", "import", "-", "--dry-run", *options, "--rejects", str(path), stdin=file)
     assert_no_surprise(result, 0, 3, 65)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -19,21 +20,23 @@ import httpx
 import psycopg
 import pytest
 import stamina
+import trustme
 
 from certjobs import config
 from certjobs.adapters.notify.email import MailServer
 from certjobs.errors import ConfigurationError, DeliveryFailed
-from certjobs.local import mailbox
+from certjobs.local import mailbox, postgres
 from tests import canaries, leaks
 from tests.canaries import canary, signing_secret, store
 from tests.children.helpers import load
 from tests.children.scripted import TOKEN, Reply, Request, answer, scripted
 from tests.children.servers import unused_port
-from tests.conftest import ROOT, Result
+from tests.conftest import JOB_LOGIN, ROOT, Result
 from tests.roster import KARI, TODAY, Mentor
+from tests.test_access import World, claim, pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.conftest import Certjobs, Cluster, TestDatabase
@@ -57,10 +60,11 @@ def nothing_found() -> None:
 
 @pytest.mark.parametrize("secret", [SMTP, canary("token"), signing_secret(), *"xyz"])
 def test_a_secret_is_seen_however_it_is_written(secret: str) -> None:
-    """As it is, quoted for an address, in base64 at any place, cut off at either end; a text without one is not."""
+    """As it is, quoted, in other letters, in base64 at any place, cut off at either end; a text without one is not."""
     plain = secret.encode()
     ways = [secret, quote(secret, safe=""), repr(secret), secret[:16], *([secret[-12:]] if len(secret) > 16 else [])]
     if not secret.startswith("whsec_"):  # that is in base64 already
+        ways += [secret.upper(), secret.title(), plain.hex(), plain.hex().upper(), plain.hex(" ", -20)]
         ways += [base64.b64encode(b"\0" * before + plain + b" ").decode() for before in range(4)]
     for way in ways:
         canaries.look("a place", f"before {way} after")
@@ -83,6 +87,31 @@ def test_what_commands_print_is_looked_at(capfd: pytest.CaptureFixture[str]) -> 
     Result(0, KARI, '{"event": "run.started", "run_id": "1"}\nnightly: Kari Eksempel')  # no log, and one without names
     nothing_found()
     assert capfd.readouterr() == ("", "")
+    for stream in (sys.stdout, sys.stderr):
+        print(SMTP, file=stream)
+        assert SMTP in "".join(capfd.readouterr())
+        found("smtp", "that a test takes")
+
+
+PRINTS = "import sys; [print('ge' + 'heim-smtp-', file=each, flush=True) for each in (sys.stdout, sys.stderr)]"
+WAYS: dict[str, Callable[[Any], object]] = {
+    "read": lambda stream: stream.read(),
+    "by pieces": lambda stream: [stream.read(5) for _ in range(3)],
+    "by line": lambda stream: stream.readline(),
+    "lines": lambda stream: stream.readlines(),
+    "each line": list,
+}
+
+
+@pytest.mark.parametrize("text", [True, False])
+@pytest.mark.parametrize("way", WAYS)
+def test_what_processes_print_is_looked_at(way: str, text: bool) -> None:
+    """A secret is found in what a test reads from a process's pipes, however it reads."""
+    command = [sys.executable, "-c", PRINTS]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=text) as process:
+        for name in ("stdout", "stderr"):
+            WAYS[way](getattr(process, name))
+            found(f"the {name} of a process")
 
 
 def test_how_processes_are_called_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,9 +141,25 @@ def test_files_are_looked_at(tmp_path: Path) -> None:
     canaries.look_at_files(tmp_path)
     found("smtp", "metrics/certjobs.prom")
     (tmp_path / "metrics" / "certjobs.prom").unlink()
+    nothing_found()
+    canaries.forget_stored()
     canaries.look_at_files(tmp_path)
     found("smtp", "the file secret")
     stored.unlink()
+    named = tmp_path / f"{CLIENT.replace('/', '')}.txt"
+    named.touch()
+    canaries.look_at_files(tmp_path)
+    found("client", "the name of a file")
+    named.unlink()
+
+
+def test_private_keys_are_looked_at() -> None:
+    """A private key is found, and a certificate is not taken for one."""
+    issued = trustme.CA().issue_cert("example.org")
+    canaries.look("a place", issued.private_key_pem.bytes())
+    found("private key", "a place")
+    canaries.look("a place", issued.cert_chain_pems[0].bytes())
+    nothing_found()
 
 
 def test_rows_are_looked_at(database: TestDatabase, cluster: Cluster) -> None:
@@ -136,6 +181,59 @@ def test_rows_are_looked_at(database: TestDatabase, cluster: Cluster) -> None:
             connection.execute(f"SELECT '{CLIENT}'::integer")
     cluster.look_at_log()
     found("client", "log of the database's server")
+    cluster.look_at_rows(database.name)
+    found("client", "the rows that the database's server wrote")
+
+
+def test_rows_that_are_gone_are_looked_at(database: TestDatabase, cluster: Cluster) -> None:
+    """A row is found that came by COPY, or was there for a moment, and only once."""
+    with database.connect() as connection:
+        connection.execute("SET log_statement = 'none'")
+        connection.execute("CREATE TABLE bookings (about text)")
+        for _ in range(2):
+            with connection.cursor().copy("COPY bookings FROM STDIN") as copy:
+                copy.write_row([DATABASE])
+            connection.execute("TRUNCATE bookings")
+            cluster.look_at_rows(database.name)
+            found("database", "the rows that the database's server wrote")
+    cluster.look_at_rows(database.name)
+    nothing_found()
+
+
+def test_what_a_local_server_keeps_is_looked_at(local_directory: Path) -> None:
+    """A row of an embedded server of a test's own is found when it has stopped, and so is what its log holds."""
+    with postgres.database(local_directory) as url, psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE bookings (about text)")
+        connection.execute("INSERT INTO bookings VALUES (%s)", [CLIENT])
+        with pytest.raises(psycopg.Error):
+            connection.execute(f"SELECT '{DATABASE}'::integer")
+    canaries.look_at_files(local_directory)
+    said = canaries.taken()
+    assert [each for each in said if "kind client" in each and "the file postgres/pg_wal/" in each]
+    assert [each for each in said if "kind client" in each and "the file postgres/base/" in each]
+    assert [each for each in said if "kind database" in each and "the file postgres/log" in each]
+    shutil.rmtree(local_directory)
+
+
+def test_a_signed_claim_is_looked_at(database: TestDatabase, cluster: Cluster) -> None:
+    """A coordinator's claim is found in a row and in what the server says; setting it for a session tells nothing."""
+    for signed in (claim(), pieces()):
+        canaries.look("an error", f"this is refused: {signed}")
+        found("encoded", "an error")
+        with World(database).session(JOB_LOGIN, signed) as connection:
+            assert connection.execute("SELECT current_setting('certjobs.claim')").fetchone() == (signed,)
+            cluster.look_at_log()
+            nothing_found()
+            with pytest.raises(psycopg.Error):
+                connection.execute("DO $$ BEGIN RAISE '%', current_setting('certjobs.claim'); END $$")
+        cluster.look_at_log()
+        found("encoded", "log of the database's server")
+    with database.connect() as connection:
+        connection.execute("SET log_statement = 'none'")
+        connection.execute("CREATE TABLE bookings AS SELECT %s AS about", [claim()])
+    cluster.look_at_rows(database.name)
+    assert [each.partition(" is in ")[2][:5] for each in canaries.taken()] == ["a row", "the r"]
+    database.execute("DROP TABLE bookings")
 
 
 class _Any(BaseHTTPRequestHandler):
@@ -257,7 +355,7 @@ def test_a_test_that_leaks_is_red(tmp_path: Path) -> None:
     """A test by itself in order fails if a secret was found by its end, and says where and which kind."""
     (tmp_path / "test_planted.py").write_text(
         textwrap.dedent("""
-            import logging, warnings
+            import logging, subprocess, sys, tempfile
             from tests.canaries import canary
 
             def test_printed():
@@ -268,6 +366,22 @@ def test_a_test_that_leaks_is_red(tmp_path: Path) -> None:
 
             def test_left(tmp_path):
                 (tmp_path / "report.html").write_text(canary("client", "8Q"))
+
+            def test_left_elsewhere(tmp_path_factory):
+                (tmp_path_factory.mktemp("other") / "other.html").write_text(canary("alert", "8Q"))
+
+            def test_left_by_a_server(local_directory):
+                local_directory.mkdir()
+                (local_directory / "log").write_text(canary("database", "8Q"))
+
+            def test_taken(capsys):
+                print("it is", canary("notify", "8Q"))
+                capsys.readouterr()
+
+            def test_written():
+                with tempfile.TemporaryFile() as file:
+                    program = "print('ge' + 'heim-proxy-')"
+                    subprocess.run([sys.executable, "-c", program], stdout=file, check=True)
 
             def test_sound():
                 pass
@@ -285,11 +399,15 @@ def test_a_test_that_leaks_is_red(tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 1, done.stdout
-    assert "4 passed, 3 errors" in done.stdout
+    assert "8 passed, 7 errors" in done.stdout
     for said in (
         "kind smtp is in Captured stdout",
         "kind ping is in Captured log",
         "kind client is in the file report",
+        "kind alert is in the file other",
+        "kind database is in the file log",
+        "kind notify is in the stdout that a test takes",
+        "kind proxy is in the stdout of a process",
     ):
         assert said in done.stdout
 

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 import pytest
 
+from tests.canaries import look
 from tests.conftest import Certjobs, Result, TestDatabase
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ class Stuck:
         while select.select([self._pipe], [], [], deadline - monotonic())[0]:
             printed += (part := os.read(self._pipe.fileno(), 1 << 16))
             if not part:
+                look("the stdout of a process", printed)
                 return printed[self._filler :].decode()
         pytest.fail("the process did not go on")
 
