@@ -752,6 +752,14 @@ def test_access_is_granted_once_shown_and_taken_back(world: World, certjobs: Cer
     assert certjobs("access", "revoke", "kari", *WHY).exit_code == 2
     assert certjobs("access", "grant", "kari", "ola@example.org", *WHY).exit_code == 0
     assert world.mentors("kari") == OLAS
+    world.database.cluster.execute("CREATE ROLE leaving LOGIN IN ROLE certjobs_coordinator")
+    assert certjobs("access", "grant", "leaving", "kari@example.org", *WHY).exit_code == 0
+    assert certjobs("db", "check").exit_code == 0
+    world.database.cluster.execute("DROP ROLE leaving")
+    gone = certjobs("db", "check")
+    assert (gone.exit_code, "certjobs access revoke leaving" in gone.stdout) == (78, True), gone.stdout
+    assert certjobs("db", "check", url=world.database.job_url).exit_code == 0  # which sees no logins
+    assert certjobs("access", "revoke", "leaving", *WHY).exit_code == 0
     removed = certjobs("coordinators", "remove", "ola@example.org", "--yes", *WHY)
     assert (removed.exit_code, world.mentors("kari")) == (0, NOBODY), removed.stderr
 

@@ -6,6 +6,7 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -48,6 +49,13 @@ _CALLED_BY_ALL = sa.text(
     "SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.prosecdef"
     " AND p.proname LIKE 'certjobs\\_%' AND EXISTS (SELECT 1 FROM aclexplode(coalesce(p.proacl,"
     " acldefault('f', p.proowner))) x WHERE x.grantee = 0) ORDER BY 1"
+)
+_MAY_SEE_LOGINS = sa.text(
+    "SELECT coalesce(has_table_privilege(to_regclass('public.coordinator_logins'), 'SELECT'), false)"
+)
+_GONE_LOGINS = sa.text(
+    "SELECT l.login FROM coordinator_logins l WHERE l.revoked_at IS NULL"
+    " AND NOT EXISTS (SELECT 1 FROM pg_roles r WHERE r.rolname = l.login) ORDER BY 1"
 )
 _CREATED_BY_ALL = sa.text(
     "SELECT EXISTS (SELECT 1 FROM pg_namespace n, aclexplode(n.nspacl) x WHERE n.nspname = 'public'"
@@ -154,7 +162,7 @@ def differences(engine: sa.Engine) -> Sequence[str]:
         if not connection.scalar(_MAY_STAGE):
             found.append("the role certjobs_job lacks TEMPORARY on this database, without which nothing is reconciled")
         found += [f"the trigger {name} on {table} is missing or disabled" for name, table in _idle_triggers(connection)]
-        return [*found, *_open_tables(connection)]
+        return [*found, *_open_tables(connection), *_open_ways(connection)]
 
 
 def _open_tables(connection: sa.Connection) -> Iterator[str]:
@@ -179,8 +187,18 @@ def _open_tables(connection: sa.Connection) -> Iterator[str]:
                 f"the policy certjobs_others on {name} lets everybody in beside the application's own: "
                 f"DROP POLICY certjobs_others ON {name}"
             )
+
+
+def _open_ways(connection: sa.Connection) -> Iterator[str]:
+    """Yield the ways round what the roles may do: functions, places for functions, and logins that are gone."""
     for name in connection.scalars(_CALLED_BY_ALL):
         yield f"everybody may call {name}, which works with the owner's privileges"
+    if connection.scalar(_MAY_SEE_LOGINS):
+        for login in connection.scalars(_GONE_LOGINS):
+            yield (
+                f"the login {login} is a coordinator's and is gone; one of that name would be taken for theirs: "
+                f"certjobs access revoke {quote(login)} --reason TEXT"
+            )
     if connection.scalar(_CREATED_BY_ALL):
         yield "everybody may create in the schema public: REVOKE CREATE ON SCHEMA public FROM PUBLIC"
 
