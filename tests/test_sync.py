@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -223,6 +224,34 @@ def test_requests_that_cannot_leave_are_no_failures(
     assert portal.rests == [2, 10, 30]
     assert "refused the connection" in found["message"]
     assert database.all("SELECT DISTINCT status, failures, not_before FROM sync_queue") == [("pending", 0, None)]
+
+
+def test_requests_that_left_together_count_as_one(
+    certjobs: Certjobs, database: TestDatabase, portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that fails after the rest that another of its time was the reason for is no reason for a longer one."""
+    ready(certjobs, portal, 20)
+    calls = Counter[int]()
+    rested, seen = threading.Event(), threading.Event()
+
+    def away(*_: object) -> Answer:
+        me = threading.get_ident()
+        first = not calls or next(iter(calls)) == me
+        calls[me] += 1
+        if first and calls[me] == 2:  # it has rested: the others fail only now, and it waits for one to have come back
+            rested.set()
+            assert seen.wait(10)
+        elif not first:
+            assert rested.wait(10)
+            if calls[me] == 2:
+                seen.set()
+        msg = "The portal refused the connection."
+        raise Unavailable(msg, hint="")
+
+    monkeypatch.setattr(client.DataverseSession, "apply", away)
+    together = {"CERTJOBS_SYNC_BATCH_SIZE": "5", "CERTJOBS_SYNC_CONCURRENCY": "4"}
+    sync(certjobs, database, portal, exit_code=69, env=together)
+    assert portal.rests == [2, 10, 30]
 
 
 def test_a_rest_longer_than_a_run_is_kept(certjobs: Certjobs, database: TestDatabase, portal: Portal) -> None:

@@ -145,6 +145,7 @@ class Syncing:
     _looked: datetime | None = None  # what is queued after the last look is nobody's debt yet
     _waited: float = 0.0
     _down: int = 0
+    _down_since: int = 0  # the rests that had begun when that was counted
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -281,6 +282,8 @@ class Syncing:
         Requests that were under way together count as one.
         """
         with self._lock:
+            if rests < self._down_since:
+                return  # it left before a rest that was taken for one of its time
             down = self._down
         if down >= len(DOWN):
             self._stop_for(trouble)
@@ -290,7 +293,7 @@ class Syncing:
             self._stop_for(trouble)
         elif before == rests:
             with self._lock:
-                self._down = down + 1
+                self._down, self._down_since = down + 1, self.rests.begun
 
     def _claim(self, settled: Sequence[Settled]) -> Claims | None:
         """Settle what was sent and take what is next, in one transaction; None where the database will not have it."""
